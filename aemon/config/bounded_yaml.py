@@ -1,4 +1,4 @@
-"""Limits of a configuration: its kind of file, size, depth and number of values."""
+"""Limits for the file of a configuration: only a plain file, with limited size and depth."""
 
 import re
 from pathlib import Path
@@ -9,10 +9,10 @@ from aemon.errors import ConfigError
 from aemon.plain_files import why_not_plain
 from aemon.texts import cut
 
-MOST_BYTES = 10_000_000  # of a configuration: tens of thousands of monitors
-MOST_SECRET_BYTES = 1_000_000  # of a file in ${file:...}
+MOST_BYTES = 10_000_000  # maximum size of a configuration: tens of thousands of monitors
+MOST_SECRET_BYTES = 1_000_000  # maximum size of a file in ${file:...}
 MOST_DEPTH = 50
-MOST_VALUES = 300_000  # with those of aliases
+MOST_VALUES = 300_000  # maximum number of values; values of an alias count at each use
 _SHOWN = re.compile(r"<[a-z ]+>|.{0,3}", re.DOTALL)
 
 
@@ -21,7 +21,8 @@ def read_bounded(path: Path, most: int) -> bytes:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not a plain file, has more than `most` bytes, or its path is not valid.
+        ValueError: the path is not valid, is not a plain file, or the file has more than `most`
+            bytes.
     """
     if "\0" in str(path):
         raise ValueError("a path may not have a NUL character")
@@ -37,10 +38,10 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def check_depth(text: str, name: str) -> None:
-    """Refuse a document that is nested deeper than any person would write.
+    """Check the depth of a document; the limit is deeper than a person would write.
 
     Raises:
-        ConfigError: it is nested too deep; the message names the line.
+        ConfigError: the document is nested too deep; the message names the line.
         YAMLError: the text is not YAML.
     """
     depth = 0
@@ -55,7 +56,7 @@ def check_depth(text: str, name: str) -> None:
 
 
 def size_when_merged(node: yaml.MappingNode, merge_tag: str, around: tuple[int, ...] = ()) -> int:
-    """Return the number of keys of a mapping, with all keys of the mappings that `<<` names.
+    """Return the number of keys of a mapping, including the keys of mappings merged by `<<`.
 
     Raises:
         ValueError: a mapping is merged into itself.
@@ -72,7 +73,7 @@ def size_when_merged(node: yaml.MappingNode, merge_tag: str, around: tuple[int, 
 
 
 def without_names(problem: str) -> str:
-    """Return a message of YAML without quoted text, because a name may be a misplaced password.
+    """Return a message of YAML without its quoted text, which may be a misplaced password.
 
     >>> without_names("found undefined alias 'hunter2'")
     "found undefined alias '...'"
@@ -87,11 +88,11 @@ def without_names(problem: str) -> str:
     )
 
 
-_MOST_SHOWN = 80  # characters of a path
+_MOST_SHOWN = 80  # maximum characters of a path in a message
 
 
 def path_shown(path: Path) -> str:
-    r"""Return a path for messages: cut if it is long, quoted if it has unprintable characters.
+    r"""Return a path for messages: a long path is cut, unprintable characters are escaped.
 
     >>> path_shown(Path("secret.txt")), path_shown(Path("a\0b"))
     ('secret.txt', "'a\\x00b'")

@@ -17,7 +17,10 @@ Bound = Annotated[float, Field(allow_inf_nan=False)] | None
 
 
 class ColumnSettings(Settings):
-    """Which columns are judged, and as which kind; inferred from the data by default."""
+    """Settings of columns: which columns are judged, and as which kind.
+
+    By default aemon infers both from the data.
+    """
 
     include: tuple[str, ...] | None = Field(None, description="judge only these columns")
     exclude: tuple[str, ...] = Field((), description="never judge these columns")

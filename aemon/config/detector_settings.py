@@ -21,7 +21,7 @@ DetectorKind = Literal[
 
 
 class DetectorSettings(Settings):
-    """Kind, size and training of detectors. The defaults were measured; change them with data."""
+    """Kind, size and training of detectors. The defaults are measured; change them with data."""
 
     kind: DetectorKind = Field(
         "auto", description="kind of detector: `aemon kinds` describes each of them"

@@ -27,7 +27,7 @@ KeyPath = tuple[str | int, ...]
 """The place of a value in a document: `("monitors", "pumps", "score_every")`."""
 
 _INIT = "`aemon init` writes one; `-c FILE` names another"
-_MOST_NAMED = 100  # characters of a name in a message
+_MOST_NAMED = 100  # maximum characters of a name in a message
 _STRING = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
 _REFERENCE = re.compile(r"\$(\$\{)|\$\{([^}]*)\}")
@@ -36,12 +36,12 @@ _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
-    """The content of a file, and the line of each key.
+    """The content of a YAML file, and the line of each key.
 
     Attributes:
-        name: the file as the user wrote it.
-        data: the values.
-        lines: the line of each key, counted from 1; `()` is the document itself.
+        name: path of the file as the user wrote it.
+        data: keys and values of the file.
+        lines: path of a key -> its line, counted from 1; the path `()` is the document itself.
     """
 
     name: str
@@ -49,13 +49,13 @@ class Document:
     lines: Mapping[KeyPath, int]
 
     def line(self, path: KeyPath) -> int:
-        """Return the line of a key; for a key that is not written, of the key that encloses it."""
+        """Return the line of a key; if the file lacks the key, the line of the enclosing key."""
         while path not in self.lines:
             path = path[:-1]
         return self.lines[path]
 
     def value(self, path: KeyPath) -> object:
-        """Return the value at a path, None if there is none."""
+        """Return the value at a path; None if the document has no value there."""
         value: Any = self.data
         for part in path:
             try:
@@ -66,9 +66,9 @@ class Document:
 
 
 def read_document(path: Path, env: Mapping[str, str], *, todo: str = _INIT) -> Document:
-    """Read a YAML file without interpreting it.
+    """Read a YAML file and replace `${...}` in its text; keys and values are not validated.
 
-    `todo` says what to do if the file does not exist or is empty.
+    `todo` is the advice in the error for a file that does not exist or is empty.
 
     Raises:
         ConfigError: the file cannot be read, is not YAML, is empty, repeats a key, or refers to
@@ -85,7 +85,7 @@ def read_document(path: Path, env: Mapping[str, str], *, todo: str = _INIT) -> D
             raise ConfigError(f"{path}:1: expected `key: value` lines, such as `monitors:`")
         return _Reader(path, env, loader).read(node)
     except yaml.MarkedYAMLError as error:
-        # str(error) would quote the line, which may have a password.
+        # str(error) would quote the line, which may contain a password.
         mark = error.problem_mark or error.context_mark
         number = mark.line + 1 if mark else 1
         raise ConfigError(
@@ -129,10 +129,10 @@ class _Reader:
         self._env = env
         self._loader = loader
         self._lines: dict[KeyPath, int] = {(): 1}
-        self._values = 0  # values of aliases count each time
-        self._replaced = 0  # characters that replaced references
+        self._values = 0  # number of values; values of an alias count at each use
+        self._replaced = 0  # number of characters inserted for references
         self._files: dict[Path, str] = {}
-        self._inside: set[int] = set()  # nodes around the present node: no alias may name them
+        self._inside: set[int] = set()  # nodes around the current node: no alias may name them
 
     def read(self, root: yaml.MappingNode) -> Document:
         data = self._mapping(root, ())

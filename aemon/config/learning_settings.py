@@ -16,15 +16,16 @@ class LearningSettings(Settings):
     columns: ColumnSettings = ColumnSettings()
     detector: DetectorSettings = DetectorSettings()
     threshold: ThresholdSettings = ThresholdSettings()
-    timezone: TimeZone = "UTC"  # of daily and weekly rhythms
-    holidays: Holidays | None = None  # they count as Sundays in these rhythms
+    timezone: TimeZone = "UTC"  # time zone of daily and weekly seasons
+    holidays: Holidays | None = None  # holidays count as Sundays in these seasons
 
     @property
     def fingerprint(self) -> str:
-        """The sha256 of these settings; a detector trained with a different one is out of date.
+        """The sha256 of these settings.
 
-        Units are left out, because they are only text in messages. Thresholds are left out, because
-        they can be computed again.
+        A detector trained with a different fingerprint is out of date. Units do not count, because
+        units are only text in messages. Thresholds do not count, because thresholds can be computed
+        again without training.
         """
         columns = self.columns.model_copy(update={"units": {}})
         learned = self.model_copy(update={"columns": columns, "threshold": ThresholdSettings()})

@@ -9,7 +9,7 @@ from aemon.config.values.times import After, Duration
 
 
 class LifecycleSettings(Settings):
-    """Trials, retraining and recalibration of detectors."""
+    """Settings of the trials, the retraining and the recalibration of detectors."""
 
     trial: bool = Field(
         True, description="a new detector is first on trial beside the active detector"

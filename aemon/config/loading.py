@@ -22,22 +22,24 @@ def load_config(path: Path, env: Mapping[str, str] = os.environ) -> Config:
     """Read, substitute and validate a configuration file.
 
     Inside text, `${NAME}` and `${NAME:-default}` are replaced by environment variables, and
-    `${file:/run/secrets/x}` by a file's content without surrounding white space; `$${` is a
-    plain `${`. Relative paths in `${file:...}` and `http` start at the configuration file's folder.
-    All other relative paths (`sqlite:///plant.db`, a CSV `path`) start at the working directory.
+    `${file:/run/secrets/x}` is replaced by a file's content without surrounding white space. `$${`
+    is written for a plain `${`. Relative paths in `${file:...}` and under `http` start at the
+    folder of the configuration file. All other relative paths (`sqlite:///plant.db`, a CSV `path`)
+    start at the working directory.
 
     Raises:
-        ConfigError: with a line `file:line: key: problem` for each problem.
+        ConfigError: the configuration is not valid; the message has a line
+            `file:line: key: problem` for each problem.
     """
     document = read_document(path, env)
     return validate(document)
 
 
 def validate(document: Document) -> Config:
-    """Return the settings of a document.
+    """Return the validated settings of a document.
 
     Raises:
-        ConfigError: as `load_config`.
+        ConfigError: the same error as in `load_config`.
     """
     found = wrong_addresses(document)
     try:
@@ -45,7 +47,7 @@ def validate(document: Document) -> Config:
             document.data, context={"folder": Path(document.name).parent}
         )
     except ValidationError as error:
-        # No cause and no input: either could carry a password into a log.
+        # The error has no cause and no input, because both could put a password into a log.
         found += explain(error, document)
     if found:
         raise ConfigError("\n".join(in_order(found, document)))
@@ -66,16 +68,16 @@ def settings_schema(settings: type[Settings]) -> dict[str, Any]:
 
 
 class _Schema(GenerateJsonSchema):
-    """A generator of JSON Schema with defaults as a person writes them."""
+    """A generator of JSON Schema with defaults in the form that a person writes."""
 
     def encode_default(self, dft: Any) -> Any:
         if isinstance(dft, timedelta):
             return format_duration(dft)
-        if isinstance(dft, SecretStr):  # a default is not a secret
+        if isinstance(dft, SecretStr):  # a default value is public, not a secret
             return dft.get_secret_value()
         return super().encode_default(dft)
 
 
 def example_text() -> str:
-    """Return a small working `aemon.yaml` with every other key as a comment."""
+    """Return a small `aemon.yaml` that works; all further keys are in it as comments."""
     return files("aemon.config").joinpath("example.yaml").read_text(encoding="utf-8")

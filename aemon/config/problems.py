@@ -1,4 +1,4 @@
-"""Messages on problems of a document, in plain words: a line `file:line: key: problem` each."""
+"""Messages about the problems of a document: a line `file:line: key: problem` for each problem."""
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
@@ -47,29 +47,29 @@ _PATTERNS = {
     "separator": "must be one character that is not a quote and ends no line, such as ';', or blanks",
     "hosts": "must be a host name without port",
 }
-"""By key, the message for a text that does not match the schema's pattern."""
+"""Key -> the message for a text that does not match the schema's pattern."""
 
 Problem = tuple[int, str]
-"""The line, and `key: problem`."""
+"""The line of a problem, and its text `key: problem`."""
 
 
 def in_order(found: Iterable[Problem], document: Document) -> list[str]:
-    """Return each problem once, in the order of the file, with the file's name."""
+    """Return the text of each problem once, in the order of the file, with file name and line."""
     return [f"{document.name}:{line}: {text}" for line, text in sorted(dict.fromkeys(found))]
 
 
 def explain(
     error: ValidationError, document: Document, root: type[Settings] = Config
 ) -> list[Problem]:
-    """Return every problem of a failed validation of a document as `root`.
+    """Return all problems of a document for which the validation as `root` failed.
 
-    Messages leave out the refused values, which may be secrets.
+    Messages do not show the refused values, because a value may be a secret.
     """
     return [_explain_one(detail, document, root) for detail in error.errors(include_input=False)]
 
 
 def wrong_addresses(document: Document) -> list[Problem]:
-    """Return every database address that cannot be read; messages show no part of an address."""
+    """Return a problem for each invalid database address; messages show no part of an address."""
     monitors = document.value(("monitors",))
     names = [str(name) for name in monitors] if isinstance(monitors, dict) else []
     sources = [("monitors", name, "source") for name in names]
@@ -151,11 +151,12 @@ def _nearest(word: str, choices: Iterable[str]) -> str:
 def _locate(
     location: tuple[int | str, ...], root: type[Settings]
 ) -> tuple[KeyPath, type[Settings] | None, Sequence[str]]:
-    """Return the keys a validation error is about, and the settings class with the last key.
+    """Return the path of the key with a validation error, and the settings class of this key.
 
-    If that key can hold several kinds of settings, their names are the third result.
+    The third result has the names of the kinds of settings that the key can hold, if any.
 
-    pydantic puts the chosen member of a union into the location; it is not a key of the file.
+    pydantic also puts the chosen member of a union into the location; this is not a key of the
+    file.
     """
     path: list[int | str] = []
     kind: Any = root

@@ -11,7 +11,7 @@ from aemon.records import Quiet
 
 
 class Maintenance(Settings):
-    """A period in which anomalies are expected: recurring by cron, or once."""
+    """A period in which anomalies are expected; the period recurs by cron, or happens once."""
 
     cron: CronText | None = Field(None, description="when it begins, recurring: 0 2 * * sun")
     lasts: Duration | None = Field(None, description="how long each period lasts: 4h")
@@ -35,14 +35,14 @@ class Maintenance(Settings):
 
 
 class LeastGap(Settings):
-    """The least difference between a column and its expected value that counts."""
+    """The smallest relevant difference between a column and its expected value."""
 
     absolute: float = Field(0.0, ge=0, le=1e30, description="in the column's own units")
     relative: float = Field(0.0, ge=0, le=1e6, description="as a share of the expected value: 0.1")
 
 
 class QuietSettings(Settings):
-    """Anomalies that are stored as suppressed and not notified."""
+    """Rules for anomalies that are stored as suppressed and not notified."""
 
     maintenance: tuple[Maintenance, ...] = Field(
         (), description="periods in which anomalies are expected; they are left out of training"
@@ -64,7 +64,7 @@ class QuietSettings(Settings):
     )
 
     def may_apply(self, reason: Quiet) -> bool:
-        """Return whether anomalies may be suppressed for this reason under these settings."""
+        """Return whether these settings can suppress anomalies for a reason."""
         match reason:
             case Quiet.MAINTENANCE:
                 return bool(self.maintenance)
@@ -81,5 +81,5 @@ class QuietSettings(Settings):
 
 
 def is_over(maintenance: Maintenance, now: datetime) -> bool:
-    """Return whether a period has ended and does not recur."""
+    """Return whether a maintenance period has ended and does not recur."""
     return maintenance.until is not None and maintenance.until < now

@@ -1,4 +1,4 @@
-"""Settings of receivers, which aemon itself notifies of episodes."""
+"""Settings of receivers: the services that aemon notifies of episodes."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -13,7 +13,7 @@ from aemon.config.values.templates import TemplateError, try_template
 from aemon.config.values.times import Age, Duration
 
 BACKLOG = timedelta(days=7)
-"""An episode that ended longer ago, by its records' own times, is not news."""
+"""Episodes that ended longer ago, by the event times of their records, are not notified."""
 
 
 def _kind_required(schema: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ class ReceiverSettings(Settings):
 
 
 class AlertmanagerReceiver(ReceiverSettings):
-    """An Alertmanager; each member of a cluster is a receiver. `template`: the description."""
+    """An Alertmanager; each member of a cluster is a receiver. `template` makes the description."""
 
     kind: Literal["alertmanager"]
     url: SecretStr = Field(description="its address: http://alertmanager:9093")
@@ -117,7 +117,7 @@ OWN_LABELS = ("alertname", "monitor", "entity", "episode", "severity")
 
 
 class WebhookReceiver(ReceiverSettings):
-    """A web service that accepts JSON. `template`: the field `text`."""
+    """A web service that accepts JSON. `template` makes the field `text`."""
 
     kind: Literal["webhook"]
     resolved: bool = Field(True, description="also notify when an episode has ended")
@@ -132,7 +132,7 @@ class WebhookReceiver(ReceiverSettings):
 
 
 class SlackReceiver(ReceiverSettings):
-    """A webhook of Slack, Mattermost or Rocket.Chat. `template`: the attachment's text."""
+    """A webhook of Slack, Mattermost or Rocket.Chat. `template` makes the attachment's text."""
 
     kind: Literal["slack"]
     resolved: bool = Field(True, description="also notify when an episode has ended")

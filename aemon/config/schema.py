@@ -1,4 +1,4 @@
-"""The configuration file: each key with its default and its meaning, defined here only."""
+"""The classes for the whole configuration file: each key with its default and its meaning."""
 
 import re
 from datetime import datetime, timedelta
@@ -43,17 +43,17 @@ TAKEN_LABELS = frozenset(
         "reason",
     }
 )
-_LONGEST_NAME = 100  # characters of a monitor's name, which stands in every index of the store
+_LONGEST_NAME = 100  # characters of a monitor's name, which is in every index of the store
 LATE_RUNS = 3
 OLD_TRAININGS = 3
-TRAINING_TIME = timedelta(hours=1)  # more than a training takes, with its wait for a worker
+TRAINING_TIME = timedelta(hours=1)  # longer than a training together with its wait for a worker
 STALE_PAUSES = 3
 STALE_AT_LEAST = timedelta(minutes=15)
 Keep = Literal["all", "flagged"] | Annotated[float, Field(gt=0, lt=1)]
 
 
 class MonitorSettings(Settings):
-    """A configured unit that is watched."""
+    """The settings of a monitor: its source, its schedules and its detector."""
 
     source: Source
     score_every: Schedule = Field(
@@ -157,7 +157,7 @@ class MonitorSettings(Settings):
     @classmethod
     def _labels_of_its_own(cls, labels: dict[str, str]) -> dict[str, str]:
         for name, value in labels.items():
-            if not value or "{{" in value:  # Prometheus drops an empty label, or reads a template
+            if not value or "{{" in value:  # Prometheus drops empty labels and fills templates
                 raise ValueError(f"{name}: a label's value must be plain text, and not empty")
             if not LABEL.fullmatch(name) or name.startswith("__"):
                 raise ValueError(f"{name!r}: a label's name may have letters, digits and '_'")
@@ -166,33 +166,34 @@ class MonitorSettings(Settings):
         return labels
 
     def pause(self, job: Job, now: datetime) -> timedelta:
-        """Return the longest pause between two scoring or training runs, from now on."""
+        """Return the longest pause between two runs of a job (scoring or training), from now on."""
         schedule = self.score_every if job is Job.SCORE else self.train_every
         return longest_pause(schedule, ZoneInfo(self.timezone), now)
 
     def usual_pause(self, now: datetime) -> timedelta:
-        """Return the usual pause between two scoring runs; with cron it may be shorter."""
+        """Return the usual pause between two scoring runs: with cron, the median of the pauses."""
         return usual_pause(self.score_every, ZoneInfo(self.timezone), now)
 
     def late_after(self, now: datetime) -> datetime:
-        """Return when a monitor is late if no scoring run ends well from now on.
+        """Return the time at which a monitor is late, if no scoring run succeeds from now on.
 
-        By then three runs are due, and half of `score_timeout` has passed, because a run that reads
-        a backlog takes this time.
+        Until this time three runs become due, and then half of `score_timeout` passes, because a
+        run that reads a backlog may take this long.
         """
         due = moment_after(self.score_every, ZoneInfo(self.timezone), now, LATE_RUNS)
         return due + self.score_timeout / 2
 
     def old_age(self, now: datetime) -> timedelta:
-        """Return the age of the active detector that shows that its successors fail.
+        """Return the age from which the active detector is too old.
 
-        Successors may fail in training or in trials; the time of two trials is part of the age.
+        At this age new detectors must have failed, in training or in a trial. The age includes the
+        time of two trials.
         """
         trials = 2 * self.life.trial_longest if self.life.trial else timedelta(0)
         return OLD_TRAININGS * self.pause(Job.TRAIN, now) + trials + TRAINING_TIME
 
     def stale_age(self, now: datetime) -> timedelta | None:
-        """Return the age of the newest record that makes the source stale; None for never."""
+        """Return the age of the newest record from which the source is stale; None: never stale."""
         if self.stale_after != "auto":
             return self.stale_after
         return max(STALE_AT_LEAST, STALE_PAUSES * self.pause(Job.SCORE, now))

@@ -12,7 +12,7 @@ from aemon.config.values.times import Age, Duration, Pause
 
 
 class ClientSettings(Settings):
-    """Credentials with which `aemon status` and `aemon doctor` call the daemon, if it needs any."""
+    """Credentials that `aemon status` and `aemon doctor` send to a daemon that needs them."""
 
     token: SecretStr | None = Field(None, description="a bearer token")
     user: str | None = Field(None, description="or a user")
@@ -46,7 +46,7 @@ HostName = Annotated[
 
 
 class HttpSettings(Settings):
-    """The HTTP server of metrics, health and the status page."""
+    """Settings of the HTTP server for metrics, health and the status page."""
 
     listen: Listen = Field("127.0.0.1:9464", description="host:port; by default on loopback only")
     hosts: tuple[HostName, ...] | None = Field(
@@ -75,7 +75,7 @@ class LogSettings(Settings):
 
 
 class RetentionSettings(Settings):
-    """How long results are kept, counted from the time they were made."""
+    """How long results are kept, counted from the time at which the results were made."""
 
     scores: Age = Field(timedelta(days=90), description="scores of records that were not flagged")
     anomalies: Age = Field(
@@ -89,7 +89,7 @@ class RetentionSettings(Settings):
 
 
 class ReplicaSettings(Settings):
-    """The sharing of a store by several daemons."""
+    """Settings for several daemons that share a store."""
 
     name: str | None = Field(
         None,

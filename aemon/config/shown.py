@@ -1,4 +1,4 @@
-"""What messages may show of a configuration: known keys and plain names, no possible secrets."""
+"""Parts of a configuration that messages may show: known keys and plain names, never secrets."""
 
 import difflib
 import re
@@ -9,12 +9,12 @@ from aemon.message import EXAMPLE
 HIDDEN = "***"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _LONGEST_NAME = 40
-_SHOWN_NAMES = ("monitors", "notify")  # their names are public in pages and metrics
+_SHOWN_NAMES = ("monitors", "notify")  # names under these keys are public in pages and metrics
 _WORD = re.compile(r"[a-z][a-z_-]{0,19}")  # a name that cannot be a token
 _HEADER = re.compile(
     r"[A-Z][A-Za-z]{0,14}(-[A-Z][A-Za-z]{0,14}){1,3}|[A-Z][a-z]{1,9}"
 )  # X-Frame-Options
-_NEAR = 0.75  # least similarity, as a share of the letters
+_NEAR = 0.75  # least similarity of two words, as a share of their letters
 _SHORT = 3  # characters; a shorter text is not a secret
 _NAMES_OF_PEOPLE = ("basic_auth_users", "bearer_tokens", "permissions", "units", "kinds")
 _LETTERS = re.compile(r"\w{5,}")
@@ -49,7 +49,7 @@ def _part_shown(path: tuple[str | int, ...], at: int) -> str:
 
 
 def is_near_a_key(word: str) -> bool:
-    """Return whether a word is, or resembles, a key of a configuration, and so is not a secret."""
+    """Return whether a word equals or resembles a key, so that the word cannot be a secret."""
     known = _known_keys()
     if word in known:
         return True
@@ -61,7 +61,7 @@ def is_near_a_key(word: str) -> bool:
 
 
 def without_values(problem: str) -> str:
-    """Return a problem without the value it quotes, unless the value is harmless.
+    """Return the text of a problem with its quoted value hidden, unless the value is harmless.
 
     >>> without_values("'61 * * * *': '61' is not within 0 to 59")
     "'61 * * * *': '61' is not within 0 to 59"

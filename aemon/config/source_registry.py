@@ -1,7 +1,8 @@
-"""The kinds of source: a line for each of aemon's own, an entry point for those of other packages.
+"""The registry of the kinds of source: aemon's own kinds, and kinds of other packages.
 
-Kinds are named by text and imported when a configuration names them. So no driver of another kind
-is loaded, and the settings of a kind can be in the folder of its source.
+Each kind of aemon has a line here. A kind of another package has an entry point. Kinds are
+registered as text and imported only when a configuration names them. So drivers of unused kinds are
+not loaded, and the settings of a kind can be in the folder of its source.
 """
 
 import importlib
@@ -37,12 +38,12 @@ BUILT_IN = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KnownKind:
-    """A kind of source, as the registry knows it.
+    """An entry of the registry for a kind of source.
 
     Attributes:
-        kind: its name in a configuration.
-        package: the distribution that provides it; empty for aemon's own.
-        settings: the class of its settings; None if the kind cannot be used.
+        kind: name of the kind in a configuration.
+        package: name of the distribution that provides the kind; empty for aemon's own kinds.
+        settings: class of the kind's settings; None if the kind cannot be used.
         problem: why the kind cannot be used; empty if it can.
     """
 
@@ -53,10 +54,10 @@ class KnownKind:
 
 
 def settings_class(kind: str) -> type[SourceSettings] | None:
-    """Return the class of a kind's settings, None if there is no such kind.
+    """Return the class of a kind's settings; None if there is no such kind.
 
     Raises:
-        ConfigError: a package provides the kind, and the kind cannot be used.
+        ConfigError: a package provides the kind, but the kind cannot be used.
     """
     if kind in BUILT_IN:
         module, _, name = BUILT_IN[kind].partition(":")
@@ -69,7 +70,7 @@ def settings_class(kind: str) -> type[SourceSettings] | None:
 
 
 def known_kinds() -> Iterator[KnownKind]:
-    """Yield every kind: aemon's own first, then those of installed packages by name."""
+    """Yield every kind: first aemon's own kinds, then the kinds of installed packages by name."""
     for kind in BUILT_IN:
         yield KnownKind(kind=kind, package="", settings=settings_class(kind))
     for point in _entry_points():
@@ -93,7 +94,7 @@ def usable_kinds() -> dict[str, type[SourceSettings]]:
 
 
 def _entry_points() -> "list[EntryPoint]":
-    # Imported and called last, because it reads the metadata of every installed package.
+    # This is imported and called last, because it reads the metadata of all installed packages.
     from importlib.metadata import entry_points
 
     return sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
@@ -106,7 +107,7 @@ def _loaded(point: "EntryPoint") -> type[SourceSettings]:
     try:
         found = point.load()
     except Exception as error:  # noqa: BLE001 -- foreign code may raise any error
-        # Messages hide quoted text, because it may be a secret.
+        # Messages hide quoted text, because the text may be a secret.
         cause = f"{type(error).__name__}: {error}".replace("'", "")
         raise ConfigError(f"{provided} cannot be loaded: {cause}") from None
     if not (isinstance(found, type) and issubclass(found, SourceSettings)):
@@ -160,6 +161,6 @@ def _validated(value: object, info: ValidationInfo) -> SourceSettings:
 
 @cache
 def _union_of(classes: tuple[type[SourceSettings], ...]) -> TypeAdapter[SourceSettings]:
-    """Return a validator of settings of these kinds, with the kind in the location of errors."""
+    """Return a validator for settings of these kinds; its errors have the kind in the location."""
     kinds: Any = Union[classes]  # noqa: UP007 -- the number of classes varies
     return TypeAdapter(Annotated[kinds, Field(discriminator="kind")])

@@ -1,4 +1,4 @@
-"""Common settings of all kinds of source."""
+"""The base class for the settings of all kinds of source, with the identity of a source."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
@@ -19,24 +19,25 @@ TwoColumns = Annotated[tuple[str, ...], Field(min_length=2, max_length=2)]
 
 
 def kind_required(schema: dict[str, Any]) -> None:
-    """Make `kind` required in a JSON Schema; its default is only for settings made in code."""
+    """Make `kind` required in a JSON Schema; only settings made in code use its default."""
     del schema["properties"]["kind"]["default"]
     schema["required"] = ["kind", *schema.get("required", ())]
 
 
 class SourceSettings(Settings):
-    """The settings of a source; each kind has its own class, with a `kind` and these attributes.
+    """The base of the settings of a source; each kind has a subclass with the key `kind`.
 
-    A kind is found by its line in `source_registry`, or by an entry point of the group
-    `aemon.sources` in any installed package, whose value is the class. The module of the class is
-    imported with the configuration: do not import drivers in it.
+    The registry finds a kind by its line in `source_registry`, or by an entry point of the group
+    `aemon.sources` in an installed package. The entry point names the class. The module of the
+    class is imported together with the configuration, so it must not import drivers.
 
     Attributes:
-        opened_by: `module:function`, imported when a source is opened. Called with the settings and
-            a clock, the function returns a `Replayable` or a `Stream`; it connects to nothing.
+        opened_by: `module:function`; the module is imported when a source is opened. The function
+            gets the settings and a clock, and returns a `Replayable` or a `Stream` without
+            connecting.
         is_stream: whether the function returns a stream.
-        where_not_what: keys that say where or how records are read. A change of any other key makes
-            a different source, for which an old watermark is not valid.
+        where_not_what: keys that only say where or how records are read. A change of any other key
+            makes a different source, for which an old watermark is not valid.
     """
 
     model_config = ConfigDict(json_schema_extra=kind_required)
@@ -49,7 +50,7 @@ class SourceSettings(Settings):
 
 
 def secrets_of(settings: Settings) -> Iterator[SecretStr]:
-    """Yield every secret of some settings, at any depth."""
+    """Yield every secret in settings, also in settings within settings."""
     held: list[object] = [getattr(settings, name) for name in type(settings).model_fields]
     while held:
         value = held.pop()
@@ -66,7 +67,7 @@ def secrets_of(settings: Settings) -> Iterator[SecretStr]:
 def identity(source: SourceSettings) -> str:
     """Return the identity of a source, as text without secrets.
 
-    A watermark of one identity is not valid for another.
+    A watermark is valid only for a source with the same identity.
     """
     without: dict[str, Any] = dict.fromkeys(source.where_not_what, True)
     for name in type(source).model_fields:

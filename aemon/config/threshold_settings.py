@@ -12,7 +12,7 @@ DEFAULT_FALSE_ALARM_RATE = 0.001
 """The target rate if neither a rate nor a budget is given."""
 
 LEAST_RATE = 1e-9
-"""The smallest target rate: no history has enough records to show a smaller one."""
+"""The smallest target rate: no history has enough records to show a smaller rate."""
 
 _COMPUTED = ("false_alarm_rate", "alarm_budget", "batch_fdr")  # not valid with a fixed threshold
 
@@ -32,7 +32,7 @@ def _threshold_rules(schema: dict[str, Any]) -> None:
 
 
 class ThresholdSettings(Settings):
-    """How the threshold is computed from a target: a rate or a budget."""
+    """Settings for computing the threshold from a target: a false-alarm rate or an alarm budget."""
 
     model_config = ConfigDict(json_schema_extra=_threshold_rules)
 
@@ -104,7 +104,7 @@ class ThresholdSettings(Settings):
     @model_validator(mode="after")
     def _critical_is_rarer(self) -> Self:
         if self.critical_rate is None or self.alarm_budget is not None or self.method == "fixed":
-            return self  # with a budget it is checked when the records of a day are known
+            return self  # a budget is checked when the number of records a day is known
         rate = self.false_alarm_rate or DEFAULT_FALSE_ALARM_RATE
         if self.critical_rate >= rate:
             raise AtKeyError(

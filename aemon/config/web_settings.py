@@ -1,7 +1,7 @@
 """The web configuration: TLS, users, tokens and permissions of requests to the daemon.
 
-The format is that of Prometheus' exporters (exporter-toolkit, web-configuration.md), so that they
-can use the same file; `bearer_tokens` and `permissions` are aemon's own.
+The format is that of Prometheus' exporters (exporter-toolkit, web-configuration.md), so that
+exporters can use the same file. Only aemon knows the keys `bearer_tokens` and `permissions`.
 """
 
 import os
@@ -19,7 +19,8 @@ from aemon.config.problems import explain, in_order
 from aemon.config.values.scalars import AtKeyError, Settings
 from aemon.errors import ConfigError
 
-# Go's names, as the format has them, and OpenSSL's. Those of TLS 1.3 are always on, in Go, too.
+# Names of cipher suites in the format (Go's names) -> OpenSSL's names. The suites of TLS 1.3 are
+# always on, also in Go.
 CIPHERS: Mapping[str, str] = {
     "TLS_AES_128_GCM_SHA256": "",
     "TLS_AES_256_GCM_SHA384": "",
@@ -42,7 +43,7 @@ CURVES: Mapping[str, str] = {
     "CurveP521": "secp521r1",
     "X25519": "X25519",
 }
-# Headers that the format allows to set, and their allowed values; () allows any value.
+# Headers that a file may set -> their allowed values; () allows any value.
 HEADERS: Mapping[str, tuple[str, ...]] = {
     "Strict-Transport-Security": (),
     "X-Content-Type-Options": ("nosniff",),
@@ -63,7 +64,7 @@ ClientAuth = Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerif
 
 
 class TlsSettings(Settings):
-    """TLS of the daemon: its certificate, and what it requires of clients."""
+    """TLS of the daemon: the daemon's certificate, and the requirements for clients."""
 
     cert_file: Path
     key_file: Path
@@ -79,7 +80,7 @@ class TlsSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _is_supported(cls, given: object) -> object:
-        """Raise for keys that the format has and aemon does not support."""
+        """Raise an error for keys of the format that aemon does not support."""
         if not isinstance(given, dict):
             return given
         for key, instead in _INLINE.items():
@@ -91,7 +92,7 @@ class TlsSettings(Settings):
                 "accepts certificates that are not verified; use RequireAndVerifyClientCert",
             )
         for key in ("min_version", "max_version"):
-            if given.get(key) in ("TLS10", "TLS11"):  # a list or mapping is in no set
+            if given.get(key) in ("TLS10", "TLS11"):  # not a set: a list or mapping has no hash
                 raise AtKeyError(
                     key, "TLS before 1.2 is broken and not offered; use TLS12 or TLS13"
                 )
@@ -130,7 +131,7 @@ class TlsSettings(Settings):
         return self
 
     def beside(self, folder: Path) -> Self:
-        """Return the same settings, with relative files found from a folder."""
+        """Return the same settings, with relative paths of files resolved from a folder."""
         files = ("cert_file", "key_file", "client_ca_file")
         found = {key: folder / path for key in files if (path := getattr(self, key))}
         return self.model_copy(update=found)
@@ -139,7 +140,7 @@ class TlsSettings(Settings):
 class HttpServerSettings(Settings):
     """HTTP settings for every response."""
 
-    http2: bool | None = None  # not offered; a file that switches it on is accepted
+    http2: bool | None = None  # aemon has no HTTP/2; a file that switches HTTP/2 on is accepted
     headers: dict[str, str] = Field({})
 
     @field_validator("headers")
@@ -164,7 +165,7 @@ def _interval(value: object) -> object:
 
 
 class RateLimitSettings(Settings):
-    """The number of requests that are answered: one an interval, and `burst` more at once."""
+    """The limit for requests: one request per interval, and `burst` more requests at once."""
 
     interval: Annotated[timedelta, BeforeValidator(_interval)] = timedelta(0)
     burst: int = Field(0, ge=0, le=1_000_000_000)
@@ -183,7 +184,7 @@ class WebSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _empty_means_nothing(cls, given: object) -> object:
-        """Remove keys without a value, and TLS without a setting."""
+        """Remove keys without a value, and the key for TLS if it has no settings."""
         if not isinstance(given, dict):
             return given
         nothing = [key for key in cls.model_fields if given.get(key) in (None, {})]
@@ -245,7 +246,7 @@ class WebSettings(Settings):
 
     @property
     def ignored(self) -> str:
-        """A message on settings without effect; empty if there are none."""
+        """A message about settings that have no effect; empty if all settings have an effect."""
         if self.http_server_config.http2:
             return "http_server_config.http2: HTTP/2 is not offered; HTTP/1.1 is"
         return ""
@@ -254,10 +255,11 @@ class WebSettings(Settings):
 def read_web_config(
     path: Path, env: Mapping[str, str] = os.environ
 ) -> tuple[WebSettings, Document]:
-    """Read and validate a web configuration; its relative paths start at its own folder.
+    """Read and validate a web configuration; relative paths in it start at the file's folder.
 
     Raises:
-        ConfigError: with a line `file:line: key: problem` for each problem.
+        ConfigError: the configuration is not valid; the message has a line
+            `file:line: key: problem` for each problem.
     """
     document = read_document(
         path, env,
@@ -275,9 +277,9 @@ def read_web_config(
 
 
 def serves_tls(path: Path | None) -> bool:
-    """Return whether a daemon with this web configuration uses TLS; False without one.
+    """Return whether a daemon with this web configuration uses TLS; False if the path is None.
 
     Raises:
-        ConfigError: as `read_web_config`.
+        ConfigError: the same error as in `read_web_config`.
     """
     return path is not None and read_web_config(path)[0].tls_server_config is not None

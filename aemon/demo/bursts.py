@@ -1,4 +1,4 @@
-"""Bursts: groups of flagged records, so that a fault with fifty of them fits on a screen."""
+"""Bursts: groups of flagged records, so that a fault with fifty records fits on a screen."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 BURST_GAP = timedelta(seconds=2.5)
 """A burst ends when its entity has had no flagged record for this long.
 
-This is longer than a scoring run together with its pause, and shorter than the pause between faults.
+This time is longer than a scoring run with its pause, and shorter than the pause between faults.
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Blame:
-    """A column's part in a flagged record; values are in the column's unit."""
+    """A column's contribution to a flagged record; values are in the column's unit."""
 
     column: str
     observed: float | str | None
@@ -23,7 +23,7 @@ class Blame:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Flagged:
-    """A flagged record as the screen shows it; the columns most to blame come first."""
+    """A flagged record as the screen shows it; columns with the largest contribution come first."""
 
     monitor: str
     entity: str
@@ -52,13 +52,13 @@ class Burst:
 
     @property
     def seconds(self) -> float:
-        """The event time from the first flagged record to the newest one, in seconds."""
+        """The event time from the first to the newest flagged record, in seconds."""
         return (self.last_time - self.first.event_time).total_seconds()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BurstChange:
-    """The beginning of a burst with its first record, or the end of a burst."""
+    """The beginning of a burst, with its first record; or the end of a burst."""
 
     burst: Burst
     over: bool
@@ -66,7 +66,7 @@ class BurstChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bursts:
-    """The open bursts, immutable: each step returns the next state."""
+    """The open bursts, an immutable state: each method returns the next state."""
 
     open: tuple[Burst, ...] = ()
 
@@ -80,7 +80,7 @@ class Bursts:
             now: the time of the report, aware.
 
         Returns:
-            The next state, and the bursts that began or ended, in order.
+            The next state, and the changes in order: bursts that began or ended.
         """
         current = {_identity(burst.first): burst for burst in self.open}
         changes: list[BurstChange] = []

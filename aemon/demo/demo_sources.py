@@ -1,11 +1,11 @@
-"""The kinds of source that the demo can read its plant through, and the plant's size for each."""
+"""The kinds of source that the demo's plant can use, and the size of the plant for each kind."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class DemoSource(StrEnum):
-    """How the plant's readings reach the daemon."""
+    """The kind of source through which the daemon reads the plant."""
 
     SQL = "sql"
     MQTT = "mqtt"
@@ -14,26 +14,26 @@ class DemoSource(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlantSize:
-    """How large a plant is, and when it begins to fail.
+    """The number of pumps in a plant, its history, and the time of its first fault.
 
     Attributes:
-        pumps: how many there are.
-        past_seconds: readings older than this at most are sent at once in the beginning.
-        first_fault_seconds: from the plant's first reading to its first fault.
+        pumps: number of pumps.
+        past_seconds: maximum age of the readings that are sent at once in the beginning.
+        first_fault_seconds: time from the plant's first reading to its first fault.
     """
 
     pumps: int = 4
     past_seconds: float = 0.0
     first_fault_seconds: float = (
-        40.0  # 1,000 records are there after 25 s; the rest is for training
+        40.0  # 1,000 records exist after 25 s; the rest of the time is for training
     )
 
 
 PLANT_SIZES = {
     DemoSource.SQL: PlantSize(),
-    # A gateway that was offline sends what it has kept: 1,000 records, with their own times.
+    # Like a gateway after a time offline, the plant sends 1,000 old records with their own times.
     DemoSource.MQTT: PlantSize(past_seconds=25.0),
-    # aemon asks Prometheus for whole seconds: a tenth of the records of each pump, so ten times
-    # the pumps. 500 records are there after 13 s.
+    # aemon reads from Prometheus once a second: a tenth of the records of each pump. So the plant
+    # has ten times as many pumps. 500 records exist after 13 s.
     DemoSource.PROMETHEUS: PlantSize(pumps=40, first_fault_seconds=18.0),
 }

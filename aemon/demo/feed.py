@@ -1,6 +1,7 @@
-"""The plant as a process of its own: `python -m aemon.demo.feed --url sqlite:///plant.db`.
+"""The plant as a separate process: `python -m aemon.demo.feed --url sqlite:///plant.db`.
 
-The process writes in real time until SIGTERM, SIGINT, `--seconds`, or the end of its parent process.
+The process writes in real time. It ends at SIGTERM, at SIGINT, after `--seconds`, or when its
+parent process ends.
 """
 
 import argparse
@@ -25,11 +26,11 @@ from aemon.demo.score_card import PlantedFault
 from aemon.errors import AemonError
 
 WRITE_EVERY_SECONDS: Final = 0.2
-QUIET_END_SECONDS: Final = 5.0  # before the end: all faults are over, so that they can be judged
+QUIET_END_SECONDS: Final = 5.0  # faults end this long before the plant, so that they can be judged
 
 
 class Feed:
-    """The plant's rows by the time since its start; each tick is returned once, in order."""
+    """The plant's readings and faults, by the time since its start; each tick is returned once."""
 
     def __init__(self, plant: Plant, started_at: datetime, faults: Iterator[Fault]) -> None:
         self._plant = plant
@@ -40,7 +41,7 @@ class Feed:
         self._next_tick = 0
 
     def until(self, now: datetime) -> tuple[list[Reading], list[PlantedFault]]:
-        """Return the readings due by now that were not returned yet, and the faults that begin."""
+        """Return the readings up to now that were not returned before, and faults that begin."""
         elapsed = (now - self._started_at).total_seconds()
         first, last = (
             self._next_tick,
@@ -67,7 +68,7 @@ class Feed:
             )
 
     def _rows(self, first: int, last: int) -> list[Reading]:
-        """Return the readings of all pumps at the ticks first..last-1, in time order."""
+        """Return the readings of all pumps at the ticks first..last-1, in the order of time."""
         if first == last:
             return []
         rows: list[tuple[int, Reading]] = []
@@ -100,7 +101,7 @@ def write_in_real_time(
 ) -> None:
     """Write due readings and faults, one transaction at a time, until `stop` returns True.
 
-    With an `output`, readings go there, and only the faults are written to the database.
+    With an `output`, readings are sent to it, and only the faults are written to the database.
     """
     while not stop():
         readings, faults = feed.until(clock())
@@ -126,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
 
     def stop() -> bool:
-        # After the end of its parent, a process has another parent: the plant ends with its demo.
+        # If the demo ends, this process gets a different parent; then the plant ends too.
         too_long = options.seconds is not None and time.monotonic() - started >= options.seconds
         return stopped or too_long or os.getppid() != parent
 
@@ -152,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _output(options: argparse.Namespace) -> AbstractContextManager[Output | None]:
-    """Return where the readings are sent; None: into the database."""
+    """Return the output for the readings; None if readings are written to the database."""
     if options.publish is not None:
         return mqtt_output(options.publish)
     return contextlib.nullcontext() if options.expose is None else prometheus_output(options.expose)

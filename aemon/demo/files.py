@@ -101,7 +101,7 @@ _SOURCES: Final = {
     DemoSource.MQTT: ("broker", _MQTT, _MIN_RECORDS),
     DemoSource.PROMETHEUS: ("server", _PROMETHEUS, _FEWER_RECORDS),
 }
-"""Source -> what users put in its place, its part of the configuration, number of training records."""
+"""Source -> what users replace it by, its part of the configuration, number of training records."""
 
 _QUERY = (
     "SELECT event_time, entity, severity, reason"
@@ -116,8 +116,8 @@ class DemoFiles:
     folder: Path
     port: int
     source: DemoSource = DemoSource.SQL
-    server_port: int = 0  # of the broker or of Prometheus
-    exporter_port: int = 0  # of what Prometheus scrapes
+    server_port: int = 0  # port of the broker or of Prometheus
+    exporter_port: int = 0  # port of the exporter that Prometheus scrapes
 
     @property
     def config(self) -> Path:
@@ -162,9 +162,9 @@ def write_demo_files(
     server_port: int = 0,
     exporter_port: int = 0,
 ) -> DemoFiles:
-    """Write the configuration and the plant's empty tables into a folder, made if missing.
+    """Write the configuration and the plant's empty tables into a folder; make a missing folder.
 
-    The tables are made here, so that the daemon finds them even if it starts before the plant.
+    The tables are made here, so that they exist even if the daemon starts before the plant.
 
     Raises:
         SourceConfigError: the folder cannot hold the plant's database.
@@ -188,7 +188,7 @@ def write_demo_files(
 
 
 def things_to_try(files: DemoFiles, *, sqlite3_command: str | None, python: str) -> ThingsToTry:
-    """Return things to try next; the SQL query uses `sqlite3`, or Python if that is missing.
+    """Return three things to try; the SQL query needs the command `sqlite3`, or else Python.
 
     Args:
         files: the files of the demo.
@@ -212,5 +212,5 @@ def things_to_try(files: DemoFiles, *, sqlite3_command: str | None, python: str)
 
 
 def _quoted(code: str) -> str:
-    """Return code quoted for the shell, in double quotes where that is safe."""
+    """Return code quoted for the shell; in double quotes if this is safe."""
     return shlex.quote(code) if set(code) & set('"$`\\!') else f'"{code}"'

@@ -1,7 +1,7 @@
 """A simulated plant of healthy pumps: the seed and the time determine every value.
 
-One hidden load drives the columns of a pump. It consists of an accelerated day, a slower swing, and
-steps, and depends on a valve. The valve also shifts the columns directly.
+A hidden load drives the columns of each pump. The load is the sum of an accelerated day, a slower
+swing, and steps, and depends on a valve. The valve also shifts the columns directly.
 `aemon.demo.planted_faults` adds faults to the readings.
 """
 
@@ -16,15 +16,15 @@ Floats = npt.NDArray[np.float64]
 TICKS_PER_SECOND: Final = 10  # every pump reports once a tick
 PUMPS: Final = ("p1", "p2", "p3", "p4")
 
-# Each pattern of a pump happens at least twice in the first 25 s. A pattern that is not in the
-# training records of the demo's detector would be flagged, and rightly so.
+# Each pattern of a pump happens at least twice in the first 25 s. If a pattern were missing from
+# the training set of the demo's detector, the detector would rightly flag the pattern.
 _DAY_SECONDS = 12.0
 _SWING_SECONDS = 24.0
 _STEP_SECONDS = 1.0
 _STEP_LEVELS = (-1.0, -0.6, -0.2, 0.2, 0.6, 1.0)  # a round has each level once, shuffled
-_RAMP_SECONDS = 0.3  # the time of a change of load
-_THROTTLED_LOAD = 0.15  # by which a throttled valve lowers the load
-_DAY_SHARE, _STEP_SHARE, _SWING_SHARE = 0.2, 0.65, 0.15  # of a load within -1..1
+_RAMP_SECONDS = 0.3  # duration of a change of load
+_THROTTLED_LOAD = 0.15  # a throttled valve lowers the load by this much
+_DAY_SHARE, _STEP_SHARE, _SWING_SHARE = 0.2, 0.65, 0.15  # shares of a load within -1..1
 
 _POINT, _STEPS, _NOISE = range(3)  # independent streams of random numbers
 
@@ -55,7 +55,7 @@ class Readings:
 
     Attributes:
         pump: the name of the pump.
-        seconds: (T,) since the plant started.
+        seconds: (T,) seconds since the plant started.
         load: (T,) within -1.15..1; hidden, because no sensor measures it.
         throttled: (T,) 0 where the valve is open, 1 where it is throttled.
         numbers: column -> (T,) in the column's unit; NaN where a reading is missing.
@@ -70,7 +70,7 @@ class Readings:
 
 @dataclass(frozen=True, kw_only=True)
 class Plant:
-    """Healthy pumps. The same seed gives the same readings, in whatever pieces they are read."""
+    """A plant of healthy pumps. The same seed gives the same readings, in reads of any size."""
 
     seed: int
     pumps: tuple[str, ...] = PUMPS
@@ -80,8 +80,8 @@ class Plant:
         points = {}
         for pump in self.pumps:
             random = self._random(pump, _POINT, 0)
-            shifts = random.uniform(-1, 1, len(COLUMNS))  # of the operating point
-            phases = random.uniform(-0.5, 0.5, 2)  # radians: pumps share a day, with shifts
+            shifts = random.uniform(-1, 1, len(COLUMNS))  # shifts of the operating point
+            phases = random.uniform(-0.5, 0.5, 2)  # radians: pumps have the same day, shifted
             points[pump] = (shifts, phases)
         object.__setattr__(self, "_points", points)
 
@@ -105,7 +105,7 @@ class Plant:
         return Readings(pump=pump, seconds=seconds, load=load, throttled=throttled, numbers=numbers)
 
     def _load(self, pump: str, seconds: Floats) -> tuple[Floats, Floats]:
-        """Return load and valve, (T,) each, at `seconds` (T,) since the plant started."""
+        """Return the load (T,) and the valve (T,) at `seconds` (T,) since the plant started."""
         _, phases = self._points[pump]
         day = np.sin(2 * np.pi * seconds / _DAY_SECONDS + phases[0])
         swing = np.sin(2 * np.pi * seconds / _SWING_SECONDS + phases[1])
@@ -120,9 +120,10 @@ class Plant:
         return load - _THROTTLED_LOAD * throttled[here], throttled[here]
 
     def _step(self, pump: str, number: int) -> tuple[float, float]:
-        """Return level and valve of one step of the load.
+        """Return the level and the valve of one step of the load.
 
-        In one round the valve is throttled at every other level, in the next round at the rest.
+        In one round the valve is throttled at every second level, and in the next round at all
+        other levels.
         """
         round_, place = divmod(number, len(_STEP_LEVELS))
         random = self._random(pump, _STEPS, round_ + 1)  # the step before the start has round -1

@@ -71,7 +71,7 @@ def open_plant_database(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
         # Readers must never wait for the plant, and the plant must never wait for readers.
         connection.execute("PRAGMA journal_mode=WAL")
-        # A demo need not survive a power cut, and a slow disk must not delay the plant.
+        # The data of a demo may be lost in a power cut; a slow disk must not delay the plant.
         connection.execute("PRAGMA synchronous=OFF")
         connection.executescript(_TABLES)
     except sqlite3.Error as error:
@@ -85,7 +85,7 @@ def open_plant_database(path: Path) -> sqlite3.Connection:
 def write(
     connection: sqlite3.Connection, readings: Iterable[Reading], faults: Iterable[PlantedFault]
 ) -> None:
-    """Write readings, and the faults that begin in their time, in one transaction."""
+    """Write readings, and the faults that begin in the same period, in one transaction."""
     with connection:
         connection.executemany(_INSERT_READING, readings)
         connection.executemany(
@@ -116,7 +116,7 @@ def read_planted_faults(path: Path) -> tuple[PlantedFault, ...]:
 
 
 def text_of(moment: datetime) -> str:
-    """Return a time as the plant stores it, always with microseconds, so that text sorts as time.
+    """Return a time as text with microseconds, so that texts and times have the same order.
 
     >>> text_of(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     '2026-01-02T03:04:05.000000+00:00'

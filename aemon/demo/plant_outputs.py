@@ -34,10 +34,10 @@ _LOOPBACK = "127.0.0.1"
 
 
 class Output(Protocol):
-    """A place that readings are sent to."""
+    """A destination to which the plant sends its readings."""
 
     def wait(self, stop: Callable[[], bool]) -> None:
-        """Wait until readings are taken there, or until `stop` returns True."""
+        """Wait until the destination is ready for readings, or until `stop` returns True."""
 
     def send(self, readings: Iterable[Reading]) -> None:
         """Send readings, oldest first."""
@@ -80,7 +80,7 @@ class _Messages:
         """Return at once: a broker takes messages at any time."""
 
     def send(self, readings: Iterable[Reading]) -> None:
-        """Hand readings to the client, which sends them in a thread of its own."""
+        """Hand readings to the client, which sends them in its own thread."""
         for reading in readings:
             topic = TOPIC.format(pump=reading[1])
             self._newest = self._client.publish(topic, message_of(reading), qos=1)
@@ -125,19 +125,19 @@ def prometheus_output(port: int) -> Iterator[Output]:
 
 
 class _Metrics(Collector):
-    """The newest reading of each pump; a scrape sees all columns of one moment."""
+    """The newest reading of each pump as metrics; a scrape gets all columns of the same moment."""
 
     def __init__(self) -> None:
         self._newest: dict[str, Reading] = {}
         self._scraped = threading.Event()
 
     def wait(self, stop: Callable[[], bool]) -> None:
-        """Wait until the first scrape, so that no reading is older than the records."""
+        """Wait until the first scrape, so that no reading is made before Prometheus reads it."""
         while not self._scraped.wait(_WAIT_SECONDS) and not stop():
             pass
 
     def send(self, readings: Iterable[Reading]) -> None:
-        """Replace the readings of all pumps that are among these."""
+        """Replace the newest reading of each pump that has a reading here."""
         self._newest = {**self._newest, **{reading[1]: reading for reading in readings}}
 
     def describe(self) -> Iterable[GaugeMetricFamily]:

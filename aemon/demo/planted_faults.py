@@ -12,14 +12,14 @@ from aemon.demo.plant import COLUMNS, TICKS_PER_SECOND, Floats, Plant, Readings
 
 FAULT_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = 4.0
-FIRST_FAULT_SECONDS: Final = 40.0  # 25 s for 1,000 records, and the rest for the training
+FIRST_FAULT_SECONDS: Final = 40.0  # 25 s for 1,000 records, the rest of the time for training
 
 _ONSET_SECONDS = 0.6  # the time in which a leak opens
-_LEAK = {"pressure": -0.6, "flow": -9.0}  # bar, m3/h, once open
+_LEAK = {"pressure": -0.6, "flow": -9.0}  # bar, m3/h, after the leak has opened
 _WEAR = {"vibration": 0.9, "temperature": 6.0}  # mm/s, degC, at the end of the fault
 _DROPPED_OUT = ("pressure", "flow", "temperature")
 _LOST_EVERY_TICKS = 4  # in a drop-out, every fourth reading is missing, and all others are 0
-_MIRRORED = 0.5  # of the load: small enough to stay within the healthy range of the column
+_MIRRORED = 0.5  # share of the load: small, so that the column stays within its healthy range
 
 
 class FaultKind(StrEnum):
@@ -56,7 +56,7 @@ def fault_schedule(
     Args:
         plant: the plant.
         first_at: the start of the first fault, in seconds since the plant started.
-        until: the time by which the last fault has ended, in seconds since the plant started.
+        until: the latest end of a fault, in seconds since the plant started.
     """
     last_pump = ""
     start = first_at
@@ -79,7 +79,7 @@ def fault_schedule(
 
 
 def plant_faults(plant: Plant, healthy: Readings, faults: Iterable[Fault]) -> Readings:
-    """Return the readings with the faults that happen in their time and at their pump."""
+    """Return a pump's readings with the effects of the faults at this pump and in their period."""
     numbers = dict(healthy.numbers)
     for fault in faults:
         age = healthy.seconds - fault.start_seconds
@@ -131,10 +131,10 @@ def _columns(kind: FaultKind, random: np.random.Generator) -> tuple[str, ...]:
 def _pump(
     plant: Plant, kind: FaultKind, start: float, last_pump: str, random: np.random.Generator
 ) -> str:
-    """Return a pump, different from the last one if possible, at which the fault is visible.
+    """Return a pump at which the fault is visible; if possible, not the pump of the last fault.
 
-    A stuck sensor looks normal at a constant load, and a mirrored current at a middle load. So for
-    these kinds the pump with the most suitable load is chosen.
+    At a constant load a stuck sensor looks normal; at a middle load a mirrored current looks
+    normal. So for these kinds of fault the pump with the most suitable load is chosen.
     """
     others = [pump for pump in plant.pumps if pump != last_pump] or list(plant.pumps)
     first = _tick(start)

@@ -1,4 +1,4 @@
-"""The processes of a demo: started in sessions of their own, watched, and stopped one by one."""
+"""The processes of a demo: each is started in its own session, watched, and stopped."""
 
 import contextlib
 import subprocess
@@ -10,8 +10,8 @@ from typing import IO
 
 from aemon.errors import RetriableError
 
-STOP_SECONDS = 12  # a daemon ends within ten
-_START_SECONDS = 60.0  # on a busy machine
+STOP_SECONDS = 12  # a daemon ends within ten seconds
+_START_SECONDS = 60.0  # enough for a start on a busy machine
 _LOOK_EVERY_SECONDS = 0.05
 
 
@@ -20,11 +20,11 @@ class DemoFailedError(RetriableError):
 
 
 class Processes:
-    """The processes that run; at the end of the stack, those that still run are stopped.
+    """The running processes of a demo; closing the stack stops all processes that still run.
 
     Args:
-        stack: closed at the end of the demo; the process started first ends last.
-        folder: for the processes' output, a file `NAME.log` each.
+        stack: the stack, closed at the end of the demo; the process started first ends last.
+        folder: folder for the output of the processes; each process has a file `NAME.log`.
     """
 
     def __init__(self, stack: contextlib.ExitStack, folder: Path) -> None:
@@ -37,7 +37,10 @@ class Processes:
         self.start(name, (sys.executable, *arguments), self._folder / f"{name}.log")
 
     def start(self, name: str, command: Sequence[str], log: Path) -> None:
-        """Start a command in a session of its own: Ctrl-C is the demo's, which stops it in order."""
+        """Start a command in its own session.
+
+        Ctrl-C then reaches only the demo, which stops its processes in order.
+        """
         output = self._stack.enter_context(log.open("w+", encoding="utf-8", errors="replace"))
         process = subprocess.Popen(  # noqa: S603 -- our own modules, and servers found on PATH
             command, stdout=output, stderr=output, text=True, start_new_session=True
@@ -66,7 +69,7 @@ class Processes:
         """Check that no process has failed.
 
         Raises:
-            DemoFailedError: a process ended by itself; the text holds its last words.
+            DemoFailedError: a process ended by itself; the message has its last output.
         """
         for name, (process, output) in self._running.items():
             if process.poll() not in (None, 0):
@@ -76,7 +79,7 @@ class Processes:
                 )
 
     def stop(self, name: str) -> None:
-        """Ask a process to end, and wait for it; does nothing where it was not started."""
+        """Ask a process to end, and wait until it ends; do nothing if it was not started."""
         if name in self._running:
             process, _ = self._running[name]
             process.terminate()
@@ -84,7 +87,7 @@ class Processes:
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """End a process that still runs: ask it to, and kill it where that does not help."""
+    """End a process if it still runs: ask it to end, and kill it if it does not end."""
     if process.poll() is None:
         process.terminate()
         try:

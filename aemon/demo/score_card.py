@@ -1,9 +1,9 @@
-"""The score card: flagged records compared with planted faults, by counting and without I/O.
+"""The score card: a comparison of flagged records with planted faults, without I/O.
 
 A flagged record counts for a fault of its pump if it lies between the fault's start and one second
-after its end. Any other flagged record is a false alarm. A fault is counted only if it began at
-least two seconds before the newest judged record, because a later fault could not be flagged yet.
-Records flagged inside such a later fault are not false alarms.
+after the fault's end. All other flagged records are false alarms. A fault is counted only if it
+began at least two seconds before the newest judged record, because a later fault may not be flagged
+yet. Flagged records of a later fault are not false alarms.
 """
 
 from collections.abc import Iterable
@@ -48,7 +48,7 @@ class FaultScore:
     pump: str
     started_at: datetime
     columns: tuple[str, ...]
-    seconds_until_flagged: float | None  # event time of the first flagged record; None: missed
+    seconds_until_flagged: float | None  # event time from the fault's start; None: not flagged
     records_flagged: int
 
 
@@ -65,7 +65,7 @@ class ScoreCard:
 
     @property
     def false_alarm_share(self) -> float:
-        """False alarms as a share of false alarms and records judged normal together."""
+        """False alarms divided by the number of false alarms and records judged normal."""
         records = self.false_alarms + self.records_judged_normal
         return self.false_alarms / records if records else 0.0
 
@@ -94,8 +94,8 @@ def score_card(
     Args:
         planted: the faults.
         flagged: the flagged records.
-        newest_judged: event time of the newest judged record; None if none was judged.
-        records_judged_normal: how many records were judged and not flagged.
+        newest_judged: event time of the newest judged record; None if no record was judged.
+        records_judged_normal: number of records that were judged and not flagged.
     """
     planted, flagged = tuple(planted), tuple(flagged)
     counted = [

@@ -22,8 +22,8 @@ from aemon.demo.bursts import Blame, Burst, Bursts, Flagged
 from aemon.demo.files import ThingsToTry
 from aemon.demo.score_card import ScoreCard
 
-_SHOWN_COLUMNS = 3  # of a record, the columns most to blame
-_SHARE_WIDTH = 12  # characters of a share's bar
+_SHOWN_COLUMNS = 3  # columns shown of a record: those with the largest contribution
+_SHARE_WIDTH = 12  # characters of the bar for a share
 _BAR_WIDTH = 28
 _PLAIN_PARTS = 4  # without a terminal, progress is shown after each quarter
 _WHOLE_FROM = 10_000  # from this value on, numbers are shown without decimals
@@ -36,8 +36,8 @@ class MonitorProgress:
     """The progress of a monitor towards its first detector."""
 
     monitor: str
-    collected: int  # records
-    needed: int  # records
+    collected: int  # number of records
+    needed: int  # number of records
     training: bool = False
     detector_version: int | None = None
 
@@ -55,7 +55,7 @@ class MonitorProgress:
 
 
 class DemoScreen:
-    """The demo's screen, a context manager; `update` gives it all data.
+    """The demo's screen, a context manager; `update` passes all data to the screen.
 
     The screen itself reads no clock and no database.
     """
@@ -92,7 +92,7 @@ class DemoScreen:
         self._bursts = Bursts()
 
     def note(self, text: str) -> None:
-        """Print one remark, such as the folder of the demo."""
+        """Print a remark, such as the path of the demo's folder."""
         self._console.print(Text(text, style="dim"), soft_wrap=True)
 
     def update(
@@ -100,7 +100,7 @@ class DemoScreen:
     ) -> None:
         """Show the progress of the monitors, and the records flagged since the last call.
 
-        Call this a few times a second, also without flagged records, so that bursts end.
+        Call this a few times a second, even if no record was flagged, so that bursts end.
         """
         self._progress = tuple(progress)
         self._print_progress()
@@ -118,7 +118,7 @@ class DemoScreen:
         self._console.print(score_card_table(card))
 
     def _print_progress(self) -> None:
-        """Print lines: each quarter if this is not a terminal, and each first detector."""
+        """Print a line for each first detector; without a terminal, also for each quarter."""
         for progress in self._progress:
             ready = progress.detector_version is not None
             if not self._console.is_terminal or ready:
@@ -143,7 +143,7 @@ class DemoScreen:
         lines: list[RenderableType] = [
             Text.assemble((f"{name:<12}", "bold"), (text, "cyan")) for name, text in things[1:]
         ]
-        # The command has no frame around it, so that a person can copy it as a whole.
+        # There is no frame around the command, so that a person can copy all its lines.
         self._console.print(Panel(Group(*lines), title="try now", title_align="left"))
         self._console.print(Text("or ask in SQL, in another terminal:", style="bold"))
         self._console.print(Text(self._things_to_try.sql, style="cyan"), soft_wrap=True)
@@ -171,14 +171,14 @@ class DemoScreen:
 
 
 def _coarse(progress: MonitorProgress) -> str:
-    """Return the part of a progress whose change makes a new plain line."""
+    """Return a coarse form of a progress; a new plain line is printed when it changes."""
     if progress.detector_version is not None or progress.training:
         return progress.as_text()
     return f"part {_PLAIN_PARTS * min(progress.collected, progress.needed) // progress.needed}"
 
 
 def _record(record: Flagged) -> RenderableType:
-    """Return a flagged record in full: time, entity, severity, p-value, and columns to blame."""
+    """Return a flagged record for the screen: time, entity, severity, p-value, contributions."""
     style = _STYLES.get(record.severity, "yellow")
     head = Text.assemble(
         (_clock_time(record.event_time), "dim"),

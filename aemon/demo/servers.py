@@ -1,4 +1,4 @@
-"""The servers that the demo starts for itself: mosquitto, or Prometheus, on this machine only."""
+"""The servers that the demo starts on this machine if it needs them: mosquitto or Prometheus."""
 
 import importlib.util
 import shutil
@@ -15,10 +15,10 @@ from aemon.errors import ExitCode, PermanentError
 
 _LOOPBACK = "127.0.0.1"
 _NOT_ON_PATH = ("/usr/sbin", "/usr/local/sbin")
-"""Where Debian has mosquitto; the PATH of ordinary users lacks these folders."""
+"""Folders in which Debian installs mosquitto; the PATH of ordinary users lacks these folders."""
 
 _PACKAGES: Final = {DemoSource.MQTT: "mosquitto", DemoSource.PROMETHEUS: "prometheus"}
-"""The program of a server, and Debian's package of the same name."""
+"""Source -> the program of its server; Debian's package has the same name."""
 
 _MOSQUITTO = """\
 listener {port} 127.0.0.1
@@ -40,19 +40,19 @@ scrape_configs:
 
 
 class MissingProgramError(PermanentError):
-    """What the demo needs for this source is not installed."""
+    """A program or library that the demo needs for a source is not installed."""
 
     exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Server:
-    """A server as the demo starts it.
+    """A server that the demo starts.
 
     Attributes:
         command: the program and its arguments.
-        log: the file that its output goes to.
-        note: how to look into it, for people.
+        log: the file for the output of the server.
+        note: a sentence for people: how to see the data in the server.
     """
 
     source: DemoSource
@@ -79,12 +79,12 @@ class Server:
         return True
 
     def has_reader(self) -> bool:
-        """Return whether the daemon's log says that it has subscribed at the broker."""
+        """Return whether the log of the broker says that the daemon has subscribed."""
         return f" {PLANT_TOPICS}\n" in self.log.read_text(encoding="utf-8", errors="replace")
 
 
 def check_programs(source: DemoSource) -> None:
-    """Check that the programs are there which the demo needs for a source.
+    """Check that the programs and libraries that the demo needs for a source are installed.
 
     Raises:
         MissingProgramError: a server or a client library is not installed, or not on PATH.
@@ -100,11 +100,13 @@ def check_programs(source: DemoSource) -> None:
 
 
 def prepare_server(files: DemoFiles) -> Server | None:
-    """Write the configuration of the server that the demo needs; None where it needs none.
+    """Write the configuration of the server that the demo needs, and return the server.
+
+    Return None if the demo's source needs no server.
 
     Raises:
         MissingProgramError: the server is not on PATH.
-        OSError: its folder cannot be written.
+        OSError: the folder for the configuration cannot be written.
     """
     if files.source is DemoSource.SQL:
         return None
@@ -136,7 +138,7 @@ def free_ports(count: int) -> list[int]:
     """Return `count` different free ports of this machine.
 
     Raises:
-        OSError: there are fewer free ports.
+        OSError: there are not enough free ports.
     """
     probes = [socket.socket() for _ in range(count)]
     try:

@@ -1,4 +1,4 @@
-"""One demo from start to end: plant, daemon and server as processes, with results from the store."""
+"""A whole demo: it runs plant, daemon and server as processes, and reads results from the store."""
 
 import contextlib
 import shutil
@@ -31,10 +31,10 @@ from aemon.store import queries
 from aemon.store.engine import open_engine
 from aemon.store.store import Store
 
-PLANT = "pumps"  # the monitor of the plant, in which faults are planted
-HOST = "host"  # the monitor of this machine
+PLANT = "pumps"  # name of the monitor for the plant, in which faults are planted
+HOST = "host"  # name of the monitor for this machine
 LOOK_EVERY_SECONDS = 0.25
-_MOST_SHOWN = 500  # flagged records read at a time
+_MOST_SHOWN = 500  # maximum flagged records in one read
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +43,7 @@ class DemoResult:
 
     first_detector_seconds: float | None
     first_fault_flagged_seconds: float | None
-    host_flagged: int  # records of this machine, which has no planted faults
+    host_flagged: int  # flagged records of this machine, which has no planted faults
     host_scored: int
     card: ScoreCard
 
@@ -62,7 +62,7 @@ def run_demo(
     folder: Path, screen: DemoScreen, files: DemoFiles, *, seed: int, seconds: float | None,
     clock: Clock = utc_now,
 ) -> DemoResult:  # fmt: skip
-    """Run until `seconds` are over, Ctrl-C or SIGTERM, then stop all processes in order.
+    """Run a demo until `seconds` have passed, Ctrl-C or SIGTERM; then stop all its processes.
 
     Raises:
         DemoFailedError: a process ended by itself; the message has its last output.
@@ -85,7 +85,7 @@ def run_demo(
                 processes.wait_until(server.is_ready, f"{server.name} to answer")
                 screen.note(server.note)
             if server is not None and files.source is DemoSource.MQTT:
-                # A broker keeps no message for a reader that has not come yet.
+                # A broker keeps no messages for a client that has not connected before.
                 processes.start_python("daemon", daemon)
                 processes.wait_until(server.has_reader, "the daemon to subscribe")
                 processes.start_python("plant", _plant(files, seed, _left(seconds, began)))
@@ -124,7 +124,7 @@ def _plant(files: DemoFiles, seed: int, seconds: float | None) -> list[str]:
 
 
 def _left(seconds: float | None, began: float) -> float | None:
-    """Return how many of the demo's seconds are left, at least one; None: it has no end."""
+    """Return the remaining seconds of the demo, at least one; None without a time limit."""
     return None if seconds is None else max(1.0, seconds - (time.monotonic() - began))
 
 
@@ -168,7 +168,7 @@ def prepare_demo(folder: Path, source: DemoSource = DemoSource.SQL) -> tuple[Dem
 
 @contextlib.contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that the demo's processes end with it."""
+    """Treat SIGTERM as Ctrl-C, so that the demo's processes end together with the demo."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

@@ -1,6 +1,6 @@
-"""Items of a stream that have arrived and are not handed over yet; their number is bounded.
+"""A bounded queue for the items of a stream that have arrived and are not handed over yet.
 
-Items that are lost are counted.
+A full queue drops its oldest item for each new item, and counts the dropped items as lost.
 """
 
 import threading
@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Piece(Generic[Item]):
-    """Some of the items that have arrived, oldest first; see `Arrived` for `more` and `lost`."""
+    """The items of one `take`, oldest first; `more` and `lost` have the meaning as in `Arrived`."""
 
     items: list[Item]
     more: bool
@@ -24,7 +24,8 @@ class Arrivals(Generic[Item]):
     """A queue between the threads of a stream and the thread that takes its records.
 
     Args:
-        most: maximum number of items held; the next item drops the oldest, counted as lost.
+        most: maximum number of items held. A full queue drops its oldest item for a new item, and
+            counts the dropped item as lost.
     """
 
     def __init__(self, most: int) -> None:
@@ -39,7 +40,7 @@ class Arrivals(Generic[Item]):
             self._items.append(item)
 
     def take(self, limit: int) -> Piece[Item]:
-        """Remove at most `limit` items, oldest first; each loss is reported once."""
+        """Remove and return at most `limit` items, oldest first; report each lost item once."""
         with self._lock:
             items = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
             lost, self._lost = self._lost, 0

@@ -1,4 +1,7 @@
-"""Keys of a source for a first configuration, guessed from its first records, with the reasons."""
+"""Guesses for a first configuration: the keys of a source, and the reason for each key.
+
+The guesses are made from the first records of the source.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -48,12 +51,12 @@ class Guess:
     """A monitor of a first configuration.
 
     Attributes:
-        monitor: its name.
-        source: the keys of its source and their values, in the order in which they are written.
-        because: the reason of each guess, by key.
-        score_every: how often to score.
+        monitor: name of the monitor.
+        source: keys of the monitor's source -> values, in the order of the configuration file.
+        because: key -> the reason for the guess of its value.
+        score_every: time between two scoring runs.
         notes: sentences that a person should read.
-        exclude: columns that look like labels: a detector must not train on them.
+        exclude: columns that look like labels; a detector must not train on labels.
     """
 
     monitor: str
@@ -69,8 +72,8 @@ class Guesses:
     """All guesses about a source.
 
     Attributes:
-        monitors: at least one.
-        left: names of further tables or series that are not watched.
+        monitors: the guessed monitors; at least one.
+        left: names of the tables or series for which no monitor is guessed.
     """
 
     monitors: tuple[Guess, ...]
@@ -82,8 +85,8 @@ class GuessedTime:
     """The column of event times.
 
     Attributes:
-        name: of the column; two names where the time of day has its own column.
-        because: the reason of the guess.
+        name: name of the column; two names if the time of day has its own column.
+        because: the reason for the guess.
         times: (N,) event times of the sample, as aemon reads them.
     """
 
@@ -93,7 +96,7 @@ class GuessedTime:
 
 
 def guess_time(sample: pd.DataFrame) -> GuessedTime | None:
-    """Return the column that holds event times; None if no column does.
+    """Return the column that holds event times; None if there is no such column.
 
     A column of numbers counts only if its name says that it holds times.
     """
@@ -119,16 +122,16 @@ def guess_time(sample: pd.DataFrame) -> GuessedTime | None:
 def guess_entity(
     sample: pd.DataFrame, times: Times, others: Sequence[str]
 ) -> tuple[str, str] | None:
-    """Return the column that names the entity of a record, and the reason; None if none seems to.
+    """Return the column that seems to name the entity, with the reason; None if there is none.
 
-    Either records of the same time differ in the column, or its name is that of an entity.
+    Such a column distinguishes records of the same time, or it has a usual name for an entity.
 
     Args:
         sample: N records.
-        times: (N,) their times.
+        times: (N,) times of the records.
         others: columns that already have another role.
     """
-    # Up to 1 % of equal times are chance.
+    # Up to 1 % of the records may have equal times by chance.
     repeated = bool(pd.Series(times).duplicated().mean() > 0.01)  # noqa: PLR2004 -- see above
     named: tuple[str, str] | None = None
     for name in map(str, sample):
@@ -147,7 +150,7 @@ def guess_entity(
 
 
 def guess_pause(times: Times) -> tuple[timedelta, str]:
-    """Return how often to score records with these times (N,), and the reason."""
+    """Return the time between two scoring runs for records with times (N,), and the reason."""
     present = np.unique(times[~np.isnat(times)])
     if len(present) < 2:  # noqa: PLR2004 -- a pause is between two
         return timedelta(minutes=1), ""
@@ -194,7 +197,7 @@ def _is_text_or_time(column: pd.Series) -> bool:
 
 
 def _with_time_of_day(sample: pd.DataFrame, found: GuessedTime) -> GuessedTime:
-    """Return a column of dates together with the column of their time of day, if there is one."""
+    """Return the column of dates; if there is a column of times of day, return both together."""
     name = str(found.name)
     dates = sample[name].dropna().astype(str).head(50)
     if not dates.map(is_date_alone).all():
@@ -223,8 +226,9 @@ def guess_of_files(
         path: a file, a folder or a pattern.
         files: the files that the path names.
         sample: the first records.
-        keys: of the source, beside its path and its roles; the first key is its kind.
-        also: another meaning of several files, beside one file for each device.
+        keys: further keys of the source and their values, with its `kind`; without path and roles.
+        also: text for the note on several files: what else several files may mean, beside one
+            file for each device.
 
     Raises:
         SourceConfigError: no column holds times.
@@ -263,14 +267,14 @@ def guess_of_files(
 
 
 def zone_notes(column: "pd.Series[Any]") -> list[str]:
-    """Return the note about the time zone of a column of times, if one is needed."""
+    """Return a note if the times of a column have no time zone; otherwise an empty list."""
     if carry_no_zone(column):
         return ["times carry no zone: aemon assumes UTC; for another zone, set timezone"]
     return []
 
 
 def guess_labels(sample: pd.DataFrame) -> tuple[str, ...]:
-    """Return the columns that look like labels: by their names and their few different values."""
+    """Return the columns that have the name of a label and only a few different values."""
     return tuple(
         str(name)
         for name in sample

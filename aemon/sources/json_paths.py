@@ -1,4 +1,4 @@
-"""Paths into a JSON message: a small subset of JSONPath, in which a path names one value."""
+"""Paths into a JSON message: a small subset of JSONPath. Each path leads to one value."""
 
 import re
 from typing import Any
@@ -22,13 +22,13 @@ _STEP = re.compile(
 
 
 def read_path(text: str) -> JsonPath:
-    """Read a path such as `$.flow`, `$.values[0].p` or `$['flow rate']`; `$` is the whole message.
+    """Parse a path such as `$.flow`, `$.values[0].p` or `$['flow rate']`; `$` is the whole message.
 
     >>> read_path("$.values[0]['flow rate']")
     ('values', 0, 'flow rate')
 
     Raises:
-        ValueError: the text is not such a path.
+        ValueError: the text is not a path of this form.
     """
     if not text.startswith("$"):
         raise ValueError(f"{text!r} is not a JSON path: a path must begin with $, such as $.flow")

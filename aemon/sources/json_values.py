@@ -1,4 +1,4 @@
-"""Values of messages in JSON: the document, its plain members, and why a message cannot be read."""
+"""Values of JSON messages: reading the document and its plain members, and the error for faults."""
 
 import json
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ MOST_COLUMNS = 1_000
 
 NOT_TEXT, NOT_JSON, NOT_PLAIN = "not_text", "not_json", "not_plain"
 NO_VALUE, TOO_MANY_COLUMNS = "no_value", "too_many_columns"
-_WHOLE = 2**63  # no database holds a larger whole number
+_WHOLE = 2**63  # no database holds a whole number of this size
 
 
 class UnreadableMessageError(Exception):
-    """A message has no value that can be read; the text is the reason."""
+    """A message has no value that can be read; the text of the error is the reason."""
 
 
 class ColumnNames:
@@ -25,7 +25,7 @@ class ColumnNames:
         self._known: set[str] = set()
 
     def accept(self, column: str) -> bool:
-        """Return whether a column may be used; remember its name if so."""
+        """Return whether a column may be used; remember the names of accepted columns."""
         if not column or column in self._known:
             return bool(column)
         if len(self._known) >= MOST_COLUMNS:
@@ -47,7 +47,7 @@ def text_of(payload: bytes) -> str:
 
 
 def document_of(text: str) -> Any:
-    """Return a JSON text as a document, in which NaN and infinities are None.
+    """Parse a JSON text and return the document; NaN and infinities become None.
 
     Raises:
         UnreadableMessageError: the text is not JSON.
@@ -59,22 +59,23 @@ def document_of(text: str) -> Any:
 
 
 def plain_members(path: JsonPath, document: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the members of an object with their values; `ABSENT` for a value that is not plain."""
+    """Yield names and values of an object's members; `ABSENT` in place of an object or a list."""
     members = value_at(path, document)
     for name, value in members.items() if isinstance(members, dict) else ():
         yield name, ABSENT if isinstance(value, dict | list) else value
 
 
 def plain_value_at(path: JsonPath | None, document: Any) -> Any:
-    """Return a plain value of a document; None if there is none."""
+    """Return the value at a path; None if the path is None or leads to no plain value."""
     value = None if path is None else value_at(path, document)
     return None if value is ABSENT or isinstance(value, dict | list) else value
 
 
 def number_in_range(value: Any) -> Any:
-    """Return a value unchanged, except a whole number that is too large for every database.
+    """Return a number that databases can hold; every other value is returned unchanged.
 
-    Such a number becomes a float, or None if no float holds it either.
+    A whole number that is too large for every database becomes a float. A whole number that is
+    too large for a float becomes None.
     """
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _WHOLE:
         try:

@@ -1,4 +1,4 @@
-"""Which event times of the records read are plausible, and which of them is the last."""
+"""Checks of event times: the last record with a plausible time, and the last readable time."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,15 +14,16 @@ BELIEVED_AHEAD = timedelta(days=366)
 
 
 def believable(times: Times, now: datetime, *, more: bool) -> int:
-    """Return how many of N records there are up to the last one that may be the watermark.
+    """Return how many of N records to read: up to the last record that may be the watermark.
 
-    A time too far ahead cannot be the watermark: all later records would be behind it. Nor can
-    an unreadable time (NaT), unless `more` records follow and show that it is not the end.
+    A record with a time too far ahead cannot be the watermark, because all later records would
+    be older than the watermark and never be read. A record with an unreadable time (NaT) can be
+    the watermark only if `more` records follow.
 
     Args:
         times: (N,) event times in reading order.
-        now: the time, aware.
-        more: whether the source holds records after these.
+        now: the current time, aware.
+        more: whether the source holds records after these N records.
     """
     latest = np.datetime64((now + BELIEVED_AHEAD).astimezone(UTC).replace(tzinfo=None), "us")
     good = np.flatnonzero(np.where(np.isnat(times), more, times <= latest))

@@ -1,4 +1,4 @@
-"""Sampling in a thread at a steady pace, for values that can only be read as they are now."""
+"""Sampling in a thread at a steady pace, for values whose past cannot be read."""
 
 import logging
 import threading
@@ -17,14 +17,14 @@ _log = logging.getLogger(__name__)
 class Sampler(Generic[Item]):
     """A thread that takes a sample every `pause` and holds the newest samples until `take`.
 
-    The thread starts with the first `take`. A sample that fails is logged, and the next one is
+    The thread starts with the first `take`. A sample that fails is logged, and the next sample is
     taken after the usual pause.
 
     Args:
-        name: what is sampled, for logs and for the name of the thread.
-        sample: takes one sample; returns None if there is nothing to hold yet, such as at the
-            first of two readings that a rate compares.
-        pause: between two samples.
+        name: name of the thing that is sampled, for logs and for the thread.
+        sample: function that takes one sample. It returns None if there is no sample yet: a rate
+            compares two readings, so the first reading gives none.
+        pause: time between two samples.
         most: maximum number of samples held in memory.
     """
 
@@ -35,8 +35,8 @@ class Sampler(Generic[Item]):
         self._sample = sample
         self._pause_seconds = pause.total_seconds()
         self._arrivals: Arrivals[Item] = Arrivals(most)
-        self._state = threading.Lock()  # of the thread: it starts once
-        self._sampling = threading.Lock()  # no two samples at a time: rates compare neighbours
+        self._state = threading.Lock()  # guards the thread, which starts once
+        self._sampling = threading.Lock()  # one sample at a time: rates compare successive ones
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 

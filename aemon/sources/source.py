@@ -21,14 +21,15 @@ class Fetched:
     Attributes:
         table: records in reading order, with at least the columns of the source's roles.
         watermark: the position of the table's last record; unchanged if the table is empty.
-        more: another read would return records at once.
-        waiting: records after the watermark that were not returned, because their time is
-            unreadable or implausibly far ahead. A watermark behind them would hide all others.
+        more: whether a second read would return further records at once.
+        waiting: number of records after the watermark that were not returned, because their time is
+            unreadable or implausibly far ahead. As a watermark they would hide all later records.
         warnings: sentences about this read that a person should see.
-        times: (N,) the table's event times as its roles read them; None if the source has not
-            read them yet.
-        unreadable: records that the source could not read and passed over, as text for messages.
-        given_up: keys that were missing below the newest key and are no longer looked for.
+        times: (N,) event times of the table, read by the roles; None if the source has not read
+            the times.
+        unreadable: records that the source could not read and left out, as text for messages.
+        given_up: number of keys smaller than the newest key that were missing, and that the source
+            no longer looks for.
     """
 
     table: pd.DataFrame
@@ -51,21 +52,21 @@ class SetAside:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Arrived:
-    """One piece that a stream handed over.
+    """The records that one call of a stream's `take` handed over.
 
     Attributes:
         table: records in order of arrival, with at least the columns of the source's roles.
-        more: another call would hand over records at once.
-        lost: records that were dropped since the last call, because they were not taken in time
-            and the memory of the stream is bounded.
+        more: whether a second call would hand over further records at once.
+        lost: number of records dropped since the last call, because the memory of the stream is
+            bounded and the records were not taken in time.
         set_aside: received data that cannot be read.
-        finish_before: set if the records are parts. The inbox joins parts by entity and key; of
-            two values of one column the later value counts. Records received before this time
-            are complete and may be judged. None if all records are complete.
-        note: data about this piece for `resume` of a later process; None if there is none.
-        done: called once the piece and its note are in the store, in the order of the pieces.
-            It acknowledges the piece to the other side and raises nothing. None if the other
-            side keeps no records.
+        finish_before: set if the rows are parts of records. The inbox joins parts with the same
+            entity and key; if a column has two values, the later value counts. Records received
+            before this time are complete and may be judged. None if each row is a whole record.
+        note: data about these records, for `resume` in a later process; None if there is none.
+        done: function to call once these records and their note are in the store; calls are in
+            the order of the `take`s. It acknowledges the records to the server or broker, and
+            raises nothing. None if that side keeps no records.
     """
 
     table: pd.DataFrame
@@ -80,7 +81,8 @@ class Arrived:
 class Source(Protocol):
     """The methods of every source, replayable or stream.
 
-    A source connects, reads or starts nothing before the first call that needs it.
+    A source makes no connection, reads nothing and starts no thread before the first call that
+    needs this.
     """
 
     @property
@@ -95,26 +97,26 @@ class Source(Protocol):
 
 
 class Replayable(Source, Protocol):
-    """A source that keeps its records: the same watermark returns the same records again.
+    """A source that keeps its records: reads with the same watermark return the same records.
 
-    A replayable source reads records in order and in bounded pieces. With a moving watermark each
-    record is read exactly once. Every read raises `SourceError` if trying again may help, and
-    `SourceConfigError` if the configured table, file or column does not exist. Messages name it
-    and hold no secrets.
+    A replayable source reads records in order, a limited number at a time. If each read begins at
+    the watermark of the last read, each record is read exactly once. Every read raises
+    `SourceError` if trying again may help, and `SourceConfigError` if the configured table, file
+    or column does not exist. The messages name the table, file or column, and hold no secrets.
     """
 
     @property
     def in_order_of_arrival(self) -> bool:
-        """Whether the reading order is that of arrival: no record can appear behind a watermark."""
+        """Whether records are read in order of arrival, so that no new record is read too late."""
 
     def hides(self, mark: Watermark | None) -> bool:
-        """Return whether records may appear behind a watermark and `fetch` would not find them."""
+        """Return whether new records may be older than a watermark, where `fetch` misses them."""
 
     def recognises(self, mark: Watermark) -> bool:
         """Return whether the position of a watermark is in the form that this source writes."""
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """Return at most `limit` records after a watermark, oldest first; None: from the first."""
+        """Return at most `limit` records after a watermark (None: the first), oldest first."""
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
         """Return the newest `limit` records up to a watermark (None: up to now), oldest first."""
@@ -125,7 +127,7 @@ class Replayable(Source, Protocol):
 
 @runtime_checkable
 class ChecksApart(Protocol):
-    """A source that may hold records of several entities that it cannot always distinguish."""
+    """A source that may hold records of several entities and may be unable to distinguish them."""
 
     def check_apart(self) -> None:
         """Raise an error if the records of different entities cannot be distinguished.
@@ -139,27 +141,28 @@ class ChecksApart(Protocol):
 class Stream(Source, Protocol):
     """A source that delivers each record once; the inbox of a monitor keeps the records.
 
-    A stream listens from the first `take` on, in its own threads, and holds arrived records in
-    bounded memory. After `close` it hands over the records that arrived before, then nothing.
+    A stream begins to listen at the first `take`, in its own threads, and holds arrived records in
+    bounded memory. After `close`, `take` still hands over the records that arrived before.
 
-    If the other side keeps records until they are acknowledged, the stream acknowledges a piece
-    in its `done` and not before. Records that are delivered again are handed over once, also
-    after a restart: the stream recognises them by the notes of the newest pieces.
+    A server or broker may keep records until they are acknowledged. Then the stream acknowledges
+    the records of a `take` only in `Arrived.done`. Records that are delivered a second time are
+    handed over once, also after a restart: the stream recognises them by the newest notes.
     """
 
     def resume(self, notes: Sequence[str], wake: Callable[[], None]) -> None:
         """Prepare to continue where an earlier process ended; called at most once, before `take`.
 
-        Without this call the stream resumes nothing and leaves nothing at the other side.
+        Without this call the stream does not continue an earlier process, and leaves no session or
+        position at the server or broker.
 
         Args:
-            notes: of the newest pieces in the store, oldest first.
-            wake: requests a `take` at once, from any thread; without it, records are taken within
-                a second.
+            notes: the newest notes in the store, oldest first; see `Arrived.note`.
+            wake: function that requests a `take` at once, from any thread. Otherwise `take` is
+                called within a second.
         """
 
     def take(self, limit: int) -> Arrived:
-        """Hand over at most `limit` records that have arrived, without waiting for any.
+        """Hand over at most `limit` records that have arrived; do not wait for further records.
 
         No record is handed over twice.
 
@@ -169,7 +172,7 @@ class Stream(Source, Protocol):
         """
 
 
-_MOST_NAMES = 30  # a message stays readable
+_MOST_NAMES = 30  # names in a message, so that it stays readable
 
 
 def there(names: Iterable[str], missing: str) -> str:

@@ -43,7 +43,9 @@ def open_stream(settings: SourceSettings, *, clock: Clock) -> Stream:
 
 
 def check_apart(source: Source) -> None:
-    """Raise an error, before training, if a source mixes entities that cannot be distinguished.
+    """Raise an error if the records of a source's entities cannot be distinguished.
+
+    The check is made before training.
 
     Raises:
         SourceConfigError: no column or key shows which records belong together.

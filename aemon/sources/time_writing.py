@@ -1,4 +1,4 @@
-"""How a source's event times are written: found from its records, or a configuration error."""
+"""The form of a source's event times: found from its records, or reported as an error."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from aemon.frame import Roles
 from aemon.times.text_times import format_of, order_of, orders_of, read_text
 from aemon.times.time_apart import column_of_times
 
-_MOST = 0.5  # of a block's texts; fewer dates of three numbers are mistakes among other times
+_MOST = 0.5  # share of a block's texts; fewer dates of three numbers are probably mistakes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,9 +18,9 @@ class Writing:
     """The form in which event times are written.
 
     Attributes:
-        order: of dates of three numbers; None if there are no such dates.
-        times_apart: the column with the times of day, for a time column of dates alone.
-        example: one of its values.
+        order: order of day, month and year in dates of three numbers; None without such dates.
+        times_apart: if the time column holds only dates: the column with the times of day.
+        example: a value of the column `times_apart`.
     """
 
     order: str | None = None
@@ -29,13 +29,13 @@ class Writing:
 
 
 def writing_of(blocks: Iterable[pd.DataFrame], roles: Roles) -> Writing | None:
-    """Return how times are written, from the first records that can be read in one way only.
+    """Return the form of the times, found from the first record with only one possible meaning.
 
     Returns:
-        None if there are no records yet.
+        The form, or None if there are no records yet.
 
     Raises:
-        SourceConfigError: all records can be read in two ways.
+        SourceConfigError: every record has several possible meanings.
     """
     ambiguous: list[str] = []
     found: Writing | None = None
@@ -65,7 +65,7 @@ def writing_of(blocks: Iterable[pd.DataFrame], roles: Roles) -> Writing | None:
 
 
 def _still_ambiguous(before: list[str], dates: list[str], example: str | None) -> list[str]:
-    """Return a few dates that leave the same orders possible as all the dates together."""
+    """Return a few of the dates that together allow the same orders as all of the dates."""
     different = {orders_of(text): text for text in reversed([*before, *dates])}
     return list(different.values()) or ([example] if example else [])
 
@@ -84,12 +84,14 @@ def _ambiguous_dates(dates: list[str], roles: Roles) -> SourceConfigError:
 
 
 def dates_alone(where: str, time: str, writing: Writing) -> SourceConfigError:
-    """Return the error that names the column with the times of day.
+    """Return the error for a time column that holds only dates.
+
+    Its message names the column with the times of day.
 
     Args:
         where: the file or source, for the message.
         time: the configured column of dates.
-        writing: with the column of times of day and an example.
+        writing: the form of the times, with the column of times of day and an example.
     """
     return SourceConfigError(
         f"{where}: {time!r} holds dates alone; the time of day, such as {writing.example!r}, is in "

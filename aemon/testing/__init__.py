@@ -1,7 +1,7 @@
 """Parts for tests: contract suites for kinds of source, a manual clock, a listed source, a receiver.
 
-The kinds of aemon pass the suites, and kinds of other packages must. The suites need pytest, which
-aemon itself does not.
+The kinds of aemon pass the suites, and the kinds of other packages must pass them. The suites need
+pytest; aemon itself does not need pytest.
 """
 
 import pytest

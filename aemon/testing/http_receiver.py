@@ -16,25 +16,25 @@ OK: tuple[int, dict[str, str], bytes] = (200, {}, b"ok")
 
 @dataclass(frozen=True)
 class Heard:
-    """A request that the receiver got."""
+    """A request that arrived at the receiver."""
 
     path: str
     headers: dict[str, str]
     body: Any
-    at: float  # monotonic seconds
+    at: float  # time of arrival, monotonic seconds
 
 
 @dataclass
 class Receiver:
-    """A receiver: the requests that it got, and its answers.
+    """A receiver of notifications: the requests that arrived, and the prepared answers.
 
     Attributes:
-        port: of the server, on 127.0.0.1.
-        heard: requests in order.
-        answers: (status, headers, body), or an action instead: `hang`, `drip`, `cut`, `reset`. The
-            first is for the first request.
-        always: the answer after the last of `answers`.
-        over: set when the server ends.
+        port: port of the server, on 127.0.0.1.
+        heard: the requests, in order of arrival.
+        answers: an answer for each request, in order: (status, headers, body), or an action in
+            place of an answer: `hang`, `drip`, `cut`, `reset`.
+        always: the answer to all requests after the last of `answers`.
+        over: event that is set when the server ends.
     """
 
     port: int = 0
@@ -49,7 +49,7 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}/hook/s3cret"
 
     def bodies(self, **fields: Any) -> list[Any]:
-        """Return the bodies that have these fields."""
+        """Return the bodies of requests that have these fields with these values."""
         return [
             heard.body
             for heard in self.heard
@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
     receiver: Receiver
 
     def do_POST(self) -> None:
-        """Note a request and answer it."""
+        """Store a request and answer it."""
         content = self.rfile.read(int(self.headers["Content-Length"]))
         answer = self.receiver.answers.pop(0) if self.receiver.answers else self.receiver.always
         heard = Heard(self.path, dict(self.headers), json.loads(content), time.monotonic())
@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _drip(self) -> None:
-        """Send a status line that never ends, a character at a time."""
+        """Send an endless status line, one character at a time."""
         try:
             self.wfile.write(b"HTTP/1.1 ")
             while not self.receiver.over.wait(0.05):

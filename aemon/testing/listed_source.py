@@ -12,7 +12,7 @@ from aemon.sources.source import Fetched
 class ListedSource:
     """Records of a table in memory, read in the order in which they were added.
 
-    It passes `ReplayableContract`, and is a short example of a source.
+    The class passes `ReplayableContract`, and is a short example of a source.
 
     Args:
         table: the first records, with at least the columns of the roles.
@@ -37,11 +37,11 @@ class ListedSource:
         """Do nothing: there is nothing to close."""
 
     def hides(self, mark: Watermark | None) -> bool:
-        """Return False: no record can appear behind a watermark."""
+        """Return False: records are added at the end, so no new record is before a watermark."""
         return False
 
     def recognises(self, mark: Watermark) -> bool:
-        """Return whether a position is the number of the last record read."""
+        """Return whether the position of a watermark has the form that this source writes."""
         try:
             return isinstance(json.loads(mark.position)["read"], int)
         except (ValueError, KeyError, TypeError):
@@ -75,5 +75,5 @@ class ListedSource:
 
 
 def _read(mark: Watermark | None) -> int:
-    """Return how many records were read up to a watermark."""
+    """Return the number of records that were read up to a watermark."""
     return int(json.loads(mark.position)["read"]) if mark is not None and mark.position else 0

@@ -1,13 +1,13 @@
-"""A clock for tests that moves only when a test moves it."""
+"""A clock for tests whose time changes only when a test moves the clock."""
 
 from datetime import datetime, timedelta
 
 
 class ManualClock:
-    """A clock that keeps its time until `forward` moves it.
+    """A clock that keeps the same time until `forward` is called.
 
     Args:
-        now: its first time, aware UTC.
+        now: first time of the clock, aware UTC.
     """
 
     def __init__(self, now: datetime) -> None:

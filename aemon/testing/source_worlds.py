@@ -1,4 +1,4 @@
-"""Worlds that a source reads from, in which a test makes records."""
+"""Worlds for tests: the data that a source reads, with methods to add records."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ def moment(seconds: int) -> datetime:
 
 
 class World:
-    """A world that a replayable source reads.
+    """The data that a replayable source reads in a test.
 
     Attributes:
         source: the source under test.
@@ -32,18 +32,18 @@ class World:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Close all that the world has opened."""
+        """Close everything that the world has opened."""
         self.source.close()
 
 
 class StreamWorld:
-    """A world that a stream listens to.
+    """The data that a stream receives in a test.
 
     Attributes:
         stream: the stream under test.
         secret: a password of the stream, which no message may show.
-        keeps: whether the other side keeps records until they are acknowledged. The stream of such
-            a world was opened with `resume`.
+        keeps: whether the server or broker keeps records until they are acknowledged. In this case
+            `resume` was called on the stream.
     """
 
     stream: Stream
@@ -55,18 +55,19 @@ class StreamWorld:
         raise NotImplementedError
 
     def crash(self, notes: Sequence[str], acknowledged: int) -> None:
-        """End the stream as kill -9 does, and resume with another stream from these notes.
+        """End the stream as kill -9 does, and resume with a new stream from these notes.
 
-        Return after the kept records were delivered again. Called only for a world that `keeps`.
+        Return after the unacknowledged records are delivered again. This is called only for a world
+        with `keeps`.
 
         Args:
-            notes: of the pieces that were kept.
-            acknowledged: records whose acknowledgement the other side has received.
+            notes: notes of the records that were stored.
+            acknowledged: number of records with an acknowledgement that the server has received.
         """
         raise NotImplementedError
 
     def close(self) -> None:
-        """Close all that the world has opened."""
+        """Close everything that the world has opened."""
         self.stream.close()
 
 

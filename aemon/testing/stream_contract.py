@@ -17,7 +17,7 @@ def keys_of(arrived: Arrived, stream: Stream) -> list[str]:
 
 
 def taken_in_steps(stream: Stream, limit: int) -> Iterator[list[str]]:
-    """Yield the keys of each piece, until there are no more records."""
+    """Yield the keys of the records of each `take`, until there are no more records."""
     while True:
         arrived = stream.take(limit)
         yield keys_of(arrived, stream)
@@ -26,7 +26,7 @@ def taken_in_steps(stream: Stream, limit: int) -> Iterator[list[str]]:
 
 
 def kept(world: StreamWorld, records: int, *, acknowledge: bool = True) -> list[str]:
-    """Take this number of records, as an inbox does that keeps them; return the pieces' notes."""
+    """Take and store a number of records, as an inbox does; return the notes of the `take`s."""
     arrived = world.stream.take(records)
     assert len(arrived.table) == records
     if arrived.done is not None and acknowledge:

@@ -12,9 +12,9 @@ SECRET_OPTIONS = ("password", "sslpassword", "passfile")
 
 ENCODE_HINT = "special characters in its user and password must be percent-encoded, '@' as %40"
 
-_LEAST_PIECE = 3  # characters: a shorter piece of a password reveals nothing, and is in any text
-_PIECE = re.compile(r"[^@:/?&=#%+\s]{3,}")  # between the characters where parsers and drivers cut
-_USER_PART = re.compile(r"[\w+]+://(?:[^:/]*(?::[^@]*)?@)?")  # as SQLAlchemy cuts it
+_LEAST_PIECE = 3  # characters: a shorter piece of a password reveals nothing and is in many texts
+_PIECE = re.compile(r"[^@:/?&=#%+\s]{3,}")  # text between characters at which parsers cut a URL
+_USER_PART = re.compile(r"[\w+]+://(?:[^:/]*(?::[^@]*)?@)?")  # user and password for SQLAlchemy
 _SHOWN_FOR_A_SECRET = "***"  # noqa: S105 -- not a secret
 
 
@@ -22,7 +22,8 @@ def read_address(text: str) -> URL:
     """Parse the URL of any database.
 
     Raises:
-        ValueError: it is not a URL; the message shows no part of the text, which may be a password.
+        ValueError: the text is not a URL; the message does not show the text, because it may be a
+            password.
     """
     if not text.strip():
         raise ValueError("is empty; write a database URL, such as sqlite:///plant.db")
@@ -52,7 +53,7 @@ def read_store_address(text: str) -> URL:
     """Parse the URL of a database that aemon can write its results to.
 
     Raises:
-        ValueError: as `read_address`, or it is neither SQLite's nor PostgreSQL's.
+        ValueError: the text is not a URL, or is not the URL of a SQLite or PostgreSQL database.
     """
     url = read_address(text)
     if url.get_backend_name() not in {"sqlite", "postgresql"}:
@@ -65,8 +66,9 @@ def read_store_address(text: str) -> URL:
 def public_address(url: URL) -> str:
     """Return the address without password and options, for messages and logs.
 
-    The parser cuts a password at an `@` that is not percent-encoded, and its end becomes part of
-    the host. Therefore all text before the last `@` is treated as the password.
+    If a password contains an `@` that is not percent-encoded, the parser cuts the password there,
+    and takes the rest as part of the host. Therefore all text before the last `@` is treated as
+    the password.
     """
     strays, place = _place(url)
     if not strays:
@@ -76,7 +78,7 @@ def public_address(url: URL) -> str:
 
 
 def without_secrets(text: str, url: URL) -> str:
-    """Return a driver's message on one line, without secrets of its address or their pieces."""
+    """Return a driver's message on one line, without the secrets of an address and their parts."""
     text = " ".join(text.split())
     options = url.normalized_query
     secrets = [url.password, *(s for option in SECRET_OPTIONS for s in options.get(option, ()))]
@@ -90,7 +92,7 @@ def without_secrets(text: str, url: URL) -> str:
 
 
 def _forms(secret: str) -> Iterable[str]:
-    """Return the forms of a secret: encoded, escaped, or cut where a URL's parts are separated."""
+    """Return a secret in all forms that a message may have: plain, encoded, escaped, in parts."""
     if not secret:
         return ()
     escaped = secret.replace("\\", r"\\").replace("'", r"\'")  # inside quotes
@@ -99,7 +101,7 @@ def _forms(secret: str) -> Iterable[str]:
 
 
 def _place(url: URL) -> tuple[list[str], str]:
-    """Return parts of host and path that may be a password, and the host and path without them."""
+    """Split host and path: return parts that may be a password, and the host and path left."""
     host, database = url.host or "", url.database or ""
     options = [
         text
@@ -126,7 +128,8 @@ def check_url(text: str) -> None:
     """Check that a text is a web address without credentials.
 
     Raises:
-        ValueError: it is not; the message shows no part of the text, which may be a secret.
+        ValueError: the text is not a web address, or has credentials; the message does not show
+            the text, because it may be a secret.
     """
     plain = text.isascii() and text.isprintable() and " " not in text
     try:
@@ -144,14 +147,14 @@ def checked_url(text: str) -> str:
     """Return a web address unchanged.
 
     Raises:
-        ValueError: as `check_url`.
+        ValueError: the same error as in `check_url`.
     """
     check_url(text)
     return text
 
 
 def page_url(url: str | None, listening: str, *, tls: bool = False) -> str:
-    """Return the address of the status page for people: the configured one, or that of `listening`.
+    """Return the address of the status page: the configured address, or that of `listening`.
 
     >>> page_url(None, "127.0.0.1:9464")
     'http://127.0.0.1:9464'

@@ -1,4 +1,4 @@
-"""The sandbox of message templates: no template may use all memory, or run for ever."""
+"""The sandbox for message templates, which limits the memory and time that a template uses."""
 
 import re
 from collections.abc import Iterable
@@ -10,9 +10,9 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MOST = 20_000
-"""Characters or items that one operation may produce: a message is not longer."""
+"""Maximum characters or items that one operation may produce: no message is longer."""
 
-MOST_BITS = 4_096  # of a number
+MOST_BITS = 4_096  # maximum size of a number
 _PERCENT = re.compile(r"%(?:\([^)]*\))?[^a-zA-Z%]*(?:\d{5,}|\*)")  # a width in `%99999d`, or `%*d`
 _BRACES = re.compile(r"\{[^{}]*(?:\d{5,}|\{)")  # or in `{:99999}`, or `{:{}}`
 
@@ -31,7 +31,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         """Return the result of an operator.
 
         Raises:
-            SecurityError: it would be larger than a message needs.
+            SecurityError: the result would be larger than a message needs.
         """
         if operator == "%" and isinstance(left, str):
             _check_width(left, _PERCENT)
@@ -42,7 +42,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Context, called: Any, *args: Any, **options: Any) -> Any:
-        """Return the result of a function, or of a method of a text.
+        """Return the result of a function, or of a method of a text value.
 
         Raises:
             SecurityError: the result would be larger than a message needs.

@@ -1,4 +1,4 @@
-"""Conditions on a record, such as `speed > 10 and state == 'run'`: parsed, never run as code."""
+"""Conditions on a record, such as `speed > 10 and state == 'run'`; never executed as code."""
 
 import re
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator
 
-LONGEST_CONDITION = 2_000  # characters
-DEEPEST = 50  # nested conditions
-MOST_LISTED = 200  # values after `in`
+LONGEST_CONDITION = 2_000  # maximum characters
+DEEPEST = 50  # maximum levels of nested conditions
+MOST_LISTED = 200  # maximum values after `in`
 
 Comparison = Literal["<", "<=", ">", ">=", "==", "!="]
 _SIGNS: dict[str, Comparison] = {
@@ -37,7 +37,7 @@ Operand = Column | Value
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A comparison of a column with a value or a second column."""
+    """A comparison of a column with a value or with a second column."""
 
     column: Column
     sign: Comparison
@@ -46,7 +46,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A test whether a cell has one of some values."""
+    """A test whether the value of a cell is in a list of values."""
 
     column: Column
     values: tuple[Value, ...]
@@ -75,7 +75,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A conjunction or disjunction of conditions."""
+    """Several conditions joined by `and` or by `or`."""
 
     by: Literal["and", "or"]
     parts: tuple["Condition", ...]
@@ -87,7 +87,7 @@ Condition = Compared | Listed | Missing | IsTrue | Not | Joined
 class _Token(NamedTuple):
     kind: str  # number, quoted, ticked, word, sign or end
     text: str
-    place: int  # of its first character, counted from 1
+    place: int  # position of the first character, counted from 1
 
 
 _TOKEN = re.compile(
@@ -113,8 +113,8 @@ def parse_condition(text: str) -> Condition:
     Compared(column=Column(name='speed'), sign='>', other=10.0)
 
     Raises:
-        ValueError: the text is not a condition; the message names the character, and what was
-            expected there.
+        ValueError: the text is not a condition; the message names the position of the wrong
+            character, and what was expected there.
     """
     if len(text) > LONGEST_CONDITION:
         raise ValueError(f"a condition has at most {LONGEST_CONDITION} characters")
@@ -203,7 +203,7 @@ class _Parser:
         return token
 
     def _word(self, *words: str) -> bool:
-        """Take the next token if it is one of these words, in any case."""
+        """Read the next token if it is one of these words; letter case does not matter."""
         token = self._tokens[self._next]
         found = token.kind == "word" and token.text.lower() in words
         if found:

@@ -1,4 +1,4 @@
-"""Five-field cron, read as cron reads it: weekday 1 is Monday, 0 and 7 are Sunday."""
+"""Schedules of five cron fields, with the rules of cron(8): weekday 1 is Monday, 0 is Sunday."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,9 +32,9 @@ Numbers = frozenset[int]
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Moments that recur by the wall clock. Made by `parse`.
+    """A schedule of moments that recur by the local clock; `parse` makes it from text.
 
-    If day and weekday are both given, either suffices, as in cron(8).
+    If day and weekday are both given, a day must match only one of them, as in cron(8).
     """
 
     text: str
@@ -47,7 +47,7 @@ class Cron:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse `*/5 8-18 * * mon-fri`, or a word such as `@daily`.
+        """Parse five fields such as `*/5 8-18 * * mon-fri`, or a word such as `@daily`.
 
         >>> sorted(Cron.parse("*/20 8 * * 1-2").weekdays)
         [1, 2]
@@ -78,7 +78,7 @@ class Cron:
         )
 
     def on_day(self, day: datetime) -> bool:
-        """Return whether the schedule has moments on the day of a local time."""
+        """Return whether the schedule has moments on the local day of a time."""
         if day.month not in self.months:
             return False
         by_day = day.day in self.days
@@ -86,13 +86,14 @@ class Cron:
         return by_day or by_weekday if self.either_day else by_day and by_weekday
 
     def moments(self, first: datetime, last: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-        """Yield every moment from `first` to `last`, both aware, in order; as aware UTC.
+        """Yield every moment from `first` to `last` (both aware), in order, as aware UTC.
 
-        A moment that the spring shift skips comes an hour later. A moment that autumn repeats comes
-        once, but twice if minutes or hours are `*`, as in cron(8).
+        If the clock change in spring skips a moment, the moment is an hour later. If the clock
+        change in autumn repeats a moment, it is yielded once. It is yielded twice if the field of
+        minutes or hours begins with `*`, as in cron(8).
         """
         start = first.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-        day = start.replace(tzinfo=None) - timedelta(days=1)  # its skipped moments may come later
+        day = start.replace(tzinfo=None) - timedelta(days=1)  # skipped moments may be after `first`
         end = last.astimezone(zone).replace(tzinfo=None)
         waiting: set[datetime] = set()
         while day <= end or waiting:
@@ -114,7 +115,10 @@ class Cron:
         }
 
     def _folds(self, day: datetime) -> tuple[int, ...]:
-        """Return which passes of a repeated hour count; both only on a day with such an hour."""
+        """Return the passes of a repeated hour that count: 0 is the first pass, 1 the second.
+
+        Both count only on a day on which the clock changes, if minutes or hours begin with `*`.
+        """
         minutes, hours = self.text.split()[:2]
         if not (minutes.startswith("*") or hours.startswith("*")):
             return (0,)
@@ -134,7 +138,7 @@ def _numbers(word: str, name: str, low: int, high: int, names: tuple[str, ...]) 
             raise ValueError(f"{name} {word!r}: {part!r} has no step after its slash, such as */5")
         first_text, dash, last_text = span.partition("-")
         if span == "*":
-            # 7 is a second name of Sunday, not a further day.
+            # 7 is a second number for Sunday, not a further day.
             first, last = low, min(high, 6) if name == "weekday" else high
         else:
             first = _number(first_text, name, low, names)
@@ -156,17 +160,20 @@ def _number(text: str, name: str, low: int, names: tuple[str, ...]) -> int:
     return int(text)
 
 
-MOST_LOOKED_AT = 2_000  # moments: a week at five minutes
-LONGEST_LOOK = timedelta(days=800)  # two leap days are further apart than this
+MOST_LOOKED_AT = 2_000  # maximum moments to compare: a week of one moment in five minutes
+LONGEST_LOOK = timedelta(days=800)  # schedules are followed for this long; leap days are rarer
 
 
 def longest_pause(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> timedelta:
-    """Return the longest time between two moments of a schedule, from now on."""
+    """Return the longest pause between two moments of a schedule, from now on."""
     return max(_pauses(schedule, zone, now))
 
 
 def usual_pause(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> timedelta:
-    """Return the median of these times: if a schedule pauses at night, the pause by day."""
+    """Return the median pause between two moments of a schedule, from now on.
+
+    If a schedule has no moments at night, the median is the pause by day.
+    """
     return median_high(_pauses(schedule, zone, now))
 
 
@@ -174,7 +181,7 @@ def _pauses(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> tuple[
     return (schedule,) if isinstance(schedule, timedelta) else _gaps(schedule, zone, now)
 
 
-# The result takes milliseconds, and is soon needed again for a monitor's two schedules.
+# The result takes milliseconds to compute, and each of a monitor's two schedules needs it often.
 @lru_cache(maxsize=2)
 def _gaps(schedule: Cron, zone: ZoneInfo, now: datetime) -> tuple[timedelta, ...]:
     moments = list(islice(schedule.moments(now, now + LONGEST_LOOK, zone), MOST_LOOKED_AT))
@@ -182,7 +189,7 @@ def _gaps(schedule: Cron, zone: ZoneInfo, now: datetime) -> tuple[timedelta, ...
 
 
 def moment_after(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime, count: int) -> datetime:
-    """Return the last of `count` moments of a schedule that come after now."""
+    """Return the last of the next `count` moments of a schedule after now."""
     if isinstance(schedule, timedelta):
         return now + count * schedule
     just_after = now + timedelta(microseconds=1)
@@ -191,7 +198,7 @@ def moment_after(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime, coun
 
 
 def is_due(schedule: timedelta | Cron, since: datetime, now: datetime, zone: ZoneInfo) -> bool:
-    """Return whether work done at `since` is due again by now; also if `since` is not credible."""
+    """Return whether work done at `since` is due again; return True if `since` is not credible."""
     if is_wrong(since, now):
         return True
     if isinstance(schedule, timedelta):

@@ -1,4 +1,4 @@
-"""The setting `holidays`: a country or a part of one, as the package `holidays` names them."""
+"""The setting `holidays`: a country or a part of a country, by its name in package `holidays`."""
 
 from importlib.util import find_spec
 from typing import Annotated
@@ -29,4 +29,4 @@ def _check(place: str) -> str:
 Holidays = Annotated[
     str, Field(pattern=r"^[A-Z]{2}(-[A-Za-z0-9 ]{1,40})?$"), AfterValidator(_check)
 ]
-"""A country by its two letters (ISO 3166-1), optionally with a part after a dash."""
+"""A country as two letters (ISO 3166-1), optionally followed by a dash and a part of it."""

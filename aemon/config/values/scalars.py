@@ -26,7 +26,7 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _no_boolean_for_a_number(cls, given: Any) -> Any:
-        """Refuse true and false for a number: YAML's `yes` is true, which pydantic reads as 1."""
+        """Raise an error for true or false as a number: pydantic would read YAML's `yes` as 1."""
         for key, value in given.items() if isinstance(given, dict) else ():
             field = cls.model_fields.get(str(key))
             if field is not None and isinstance(value, bool):
@@ -37,12 +37,12 @@ class Settings(BaseModel):
 
 
 def given(key: str, kind: str) -> dict[str, Any]:
-    """Return a JSON Schema in which a key is required and not null."""
+    """Return the part of a JSON Schema that makes a key of a kind required and not null."""
     return {"required": [key], "properties": {key: {"type": kind}}}
 
 
 class AtKeyError(ValueError):
-    """A problem with one key, found in the settings around it; or with a key further inside."""
+    """A problem with a key of some settings, or with a key deeper inside the settings."""
 
     def __init__(self, key: str | tuple[str, ...], problem: str) -> None:
         super().__init__(problem)
@@ -59,7 +59,7 @@ def pattern_of(pattern: str) -> str:
 
 
 MOST = 1_000_000_000
-"""The largest number of records, steps and the like that a setting accepts."""
+"""The largest number that a setting accepts for records, steps or similar counts."""
 
 MOST_BYTES = 10**15
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|GB)")
@@ -97,11 +97,11 @@ Size = Annotated[
 
 _BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*/\s*(hour|day|week)")
 _PER_DAY = {"hour": 24.0, "day": 1.0, "week": 1 / 7}
-LEAST_A_DAY, MOST_A_DAY = 1e-4, 1e9  # one in thirty years; more than any daemon judges
+LEAST_A_DAY, MOST_A_DAY = 1e-4, 1e9  # one alarm in thirty years; more than any daemon judges
 
 
 def alarms_per_day(budget: str) -> float:
-    """Return how many alarms a day an alarm budget such as `3/day` allows.
+    """Return the number of alarms per day that an alarm budget such as `3/day` allows.
 
     >>> alarms_per_day("14/week")
     2.0

@@ -1,4 +1,4 @@
-"""Templates of messages: Jinja2 in a sandbox, tested with an example before they are used."""
+"""Templates of messages: Jinja2 in a sandbox. Each template is tested with an example first."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 LONGEST_TEXT = 20_000
-"""Characters of a rendered message; receivers accept no more."""
+"""Maximum characters of a rendered message; receivers do not accept longer messages."""
 
 
 class TemplateError(ValueError):
@@ -44,7 +44,7 @@ def render(source: str, variables: Mapping[str, Any]) -> str:
 
 
 def _filled(source: str, variables: Mapping[str, Any]) -> str:
-    """Return the text; a template without end is stopped when it becomes too long."""
+    """Return the text of a filled template; stop as soon as the text becomes too long."""
     parts: list[str] = []
     length = 0
     for part in _compiled(source).generate(variables):
@@ -59,7 +59,7 @@ def render_json(source: str, variables: Mapping[str, Any]) -> str:
     """Fill a template of JSON.
 
     Raises:
-        TemplateError: as `render`, or the result is not JSON.
+        TemplateError: the same errors as in `render`, or the result is not JSON.
     """
     text = render(source, variables)
     try:
@@ -72,10 +72,10 @@ def render_json(source: str, variables: Mapping[str, Any]) -> str:
 
 
 def try_template(source: str, *, as_json: bool = False) -> None:
-    """Fill a template with the example, for each event.
+    """Check a template: fill it with an example for each event.
 
     Raises:
-        TemplateError: as `render` or `render_json`.
+        TemplateError: the same errors as in `render` or `render_json`.
     """
     for event in Event:
         variables = {**EXAMPLE.variables(), "event": event.value}

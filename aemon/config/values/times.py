@@ -155,7 +155,7 @@ After = Annotated[
         }
     ),
 ]
-"""A length of time after which something happens, or `never`."""
+"""The time after which something happens: a duration, or `never`."""
 
 _AUTO = "auto"
 
@@ -165,7 +165,7 @@ def _auto_or_after(value: object) -> object:
 
 
 class _AsMade:
-    """The schema of any value that the validator before it has made."""
+    """The schema of a value that an earlier validator has made."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
@@ -185,7 +185,7 @@ AutoAfter = Annotated[
         }
     ),
 ]
-"""An `After`, or `auto` if a rule decides."""
+"""An `After`, or `auto`: then a rule computes the time."""
 
 
 _TIME = "time"
@@ -210,7 +210,7 @@ Join = Annotated[
         }
     ),
 ]
-"""What joins values of several files to one record: an equal `time`, or a step that all are in."""
+"""How values of several files become one record: by an equal `time`, or by a common step."""
 
 MOST_TOGETHER = 64
 
@@ -244,7 +244,7 @@ Together = Annotated[
         }
     ),
 ]
-"""The number of records that are judged together, or the period that has them."""
+"""The records that are judged together: their number, or a period of time."""
 
 _FOREVER = "forever"
 

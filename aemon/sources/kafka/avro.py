@@ -1,4 +1,4 @@
-"""Values in Avro, decoded by a schema from a file, without a schema registry."""
+"""Decoding of Avro values with a schema from a file, without a schema registry."""
 
 import io
 import math
@@ -16,15 +16,15 @@ from aemon.errors import SourceConfigError
 from aemon.sources.json_values import UnreadableMessageError
 
 NOT_AVRO = "not_avro"
-MOST_BRANCHES = 32  # levels of nesting; deeper documents are not read
+MOST_BRANCHES = 32  # maximum levels of nesting; a deeper document is not read
 
 
 def avro_decoder(path: Path, skip_bytes: int) -> Callable[[bytes], Any]:
     """Return a function that decodes the bytes of a value to a document with JSON's types.
 
     Args:
-        path: a file with the schema, as JSON; files beside it may hold named types.
-        skip_bytes: bytes before the Avro data.
+        path: a file with the schema, as JSON; files in the same folder may define named types.
+        skip_bytes: number of bytes before the Avro data.
 
     Raises:
         SourceConfigError: the file cannot be read, or holds no schema.
@@ -54,7 +54,7 @@ def avro_decoder(path: Path, skip_bytes: int) -> Callable[[bytes], Any]:
 
 
 def _as_json(value: Any, depth: int) -> Any:
-    """Return a value in JSON's types; bytes, which JSON does not have, become an empty list.
+    """Return a value in JSON's types. JSON has no bytes, so bytes become an empty list.
 
     >>> _as_json({"at": date(2026, 3, 1), "p": Decimal("1.5"), "q": math.nan}, 8)
     {'at': '2026-03-01', 'p': 1.5, 'q': None}

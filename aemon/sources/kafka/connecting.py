@@ -1,4 +1,4 @@
-"""The settings of the client library, and errors of aemon for the library's errors."""
+"""The settings of Kafka's client library, and the translation of its errors to aemon's errors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +9,11 @@ from aemon.errors import AemonError, SourceConfigError, SourceError
 from aemon.sources.kafka.settings import KafkaSource
 
 SESSION_MILLISECONDS = 20_000
-"""A member that died without leaving the group counts as gone after this time.
+"""A group member that stops without leaving the group is removed from it after this time.
 
-The next member waits for it."""
+Until then a new member gets none of its partitions."""
 
-FETCHED_KILOBYTES = 16 * 1024  # that the library fetches ahead of the reads
+FETCHED_KILOBYTES = 16 * 1024  # maximum that the library fetches before it is read
 
 _TODO = "check that the brokers are running, and check host and port"
 _REFUSALS: dict[int, tuple[str, str]] = {
@@ -46,7 +46,7 @@ _REFUSALS: dict[int, tuple[str, str]] = {
         "allow READ on the group for the user",
     ),
 }
-"""Errors that need a person: the message, and what to do."""
+"""Errors that a person must fix: error code -> message, and what to do."""
 
 
 def client_config(settings: KafkaSource, on_error: Callable[[KafkaError], None]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def client_config(settings: KafkaSource, on_error: Callable[[KafkaError], None])
         "group.id": settings.group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
-        # Used only if the messages at the chosen offset are deleted before they are read.
+        # This applies only if the messages at the chosen offset are deleted before reading.
         "auto.offset.reset": "earliest",
         "allow.auto.create.topics": False,
         "session.timeout.ms": SESSION_MILLISECONDS,
@@ -102,9 +102,9 @@ def problem_of(error: Any, settings: KafkaSource, before: str = "") -> AemonErro
     """Return the error of aemon for an error of the library.
 
     Args:
-        error: of the library.
-        settings: of the source.
-        before: text of the last failed connection, which the library reports separately.
+        error: error of the library.
+        settings: settings of the source.
+        before: error text of the last failed connection, which the library reports separately.
     """
     where = explained(settings)
     code = error.code() if isinstance(error, KafkaError) else None

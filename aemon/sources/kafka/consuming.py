@@ -1,4 +1,4 @@
-"""The member of a consumer group: it reads in a thread and reconnects by itself."""
+"""A member of a consumer group, which reads messages in a thread and reconnects by itself."""
 
 import contextlib
 import logging
@@ -20,14 +20,14 @@ from aemon.sources.kafka.waiting import Partition, Waiting, note_of, noted_posit
 from aemon.sources.source import there
 from aemon.threads import start_thread
 
-AT_ONCE = 100  # messages from the client library; a message may have 1 MB
+AT_ONCE = 100  # messages taken from the client library in one call; a message may have 1 MB
 POLL_SECONDS = 0.2
 ANSWER_SECONDS = 10.0  # longest wait for an answer of the brokers
 PROBE_SECONDS = 1.0
 STOP_SECONDS = 15.0
-LONGEST_PAUSE_SECONDS = 30.0  # between consumers that fail: 1 s, 2 s, 4 s, ...
-LOOKED_BACK = 200  # messages of each partition, read without the group (as `aemon check` does)
-MOST_VALUE = 2**20  # bytes; a longer value is cut off, and its message set aside
+LONGEST_PAUSE_SECONDS = 30.0  # maximum pause after a consumer fails: 1 s, 2 s, 4 s, ...
+LOOKED_BACK = 200  # newest messages of each partition, for reads without the group (`aemon check`)
+MOST_VALUE = 2**20  # bytes; a longer value is cut off, and its message is set aside
 
 # The library's errors are reported as problems; with log handlers they would be reported twice.
 _library = logging.getLogger("aemon.sources.kafka.library")
@@ -38,13 +38,13 @@ _library.addHandler(logging.NullHandler())
 class GroupMember:
     """A thread that reads messages into `waiting`.
 
-    Offsets are committed for messages that are stored. Without `resume` the thread joins no group,
-    commits nothing, and reads the newest messages of each partition.
+    The offset of a message is committed after the message is stored. Without a call of `resume` the
+    thread joins no group, commits nothing, and reads the newest messages of each partition.
 
     Attributes:
         waiting: the messages that have arrived.
         problem: the error that stops messages from arriving; None if there is none.
-        assigned: the partitions that are read at the moment; None while there is no assignment.
+        assigned: the partitions that this member reads; None if no partitions are assigned.
         note_is_due: whether a note should be stored, because partitions were assigned.
         commits: whether offsets are committed.
     """
@@ -55,7 +55,7 @@ class GroupMember:
         self._joins = False
         self._noted_cluster, self._cluster = "", ""
         self._noted: dict[Partition, int] = {}
-        self._state = threading.Lock()  # of the thread: it starts once
+        self._state = threading.Lock()  # guards the thread, which starts once
         self._thread: threading.Thread | None = None
         self._over = threading.Event()
         self._paused = False
@@ -73,7 +73,7 @@ class GroupMember:
         self.waiting.remember({}, wake)
 
     def note(self) -> str:
-        """Return a note for a later process: the positions handed over by now."""
+        """Return a note for a later process: each partition's position after the last `take`."""
         self.note_is_due = False
         known = self._noted if self._is_noted_cluster() else {}
         return note_of(self._settings.group, self._cluster, {**known, **self.waiting.positions()})
@@ -118,12 +118,12 @@ class GroupMember:
                     todo="aemon tries again",
                 )
             if time.monotonic() - began > 2 * LONGEST_PAUSE_SECONDS:
-                pause = 1.0  # the consumer worked for a while
+                pause = 1.0  # the consumer has worked for a while
             self._over.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _consume(self) -> None:
-        """Read until `close`, or until the consumer fails."""
+        """Read messages until `close` is called or the consumer fails."""
         config = client_config(self._settings, self._on_error)
         consumer = ck.Consumer(config, logger=_library)
         try:
@@ -177,7 +177,7 @@ class GroupMember:
         )
 
     def _keep_pace(self, consumer: ck.Consumer) -> None:
-        """Pause all partitions while too many messages wait to be stored; stay in the group."""
+        """Pause all partitions while too many messages wait to be stored, and stay in the group."""
         if not self._paused and self.waiting.is_full:
             consumer.pause(consumer.assignment())
             self._paused = True
@@ -197,10 +197,13 @@ class GroupMember:
             else:
                 consumer.commit(offsets=offsets, asynchronous=True)
         except ck.KafkaException:
-            self.waiting.give_back(kept)  # the note in the store has the positions too
+            self.waiting.give_back(kept)  # nothing is lost: the note in the store has the positions
 
     def _on_assign(self, consumer: ck.Consumer, partitions: list[TopicPartition]) -> None:
-        """Begin after the newest stored message; the group's committed offset may be older."""
+        """Begin to read each partition after the newest stored message.
+
+        The committed offset of the group may be older than that message.
+        """
         self._cluster = consumer.list_topics(timeout=ANSWER_SECONDS).cluster_id or ""
         committed = consumer.committed(partitions, timeout=ANSWER_SECONDS)
         begins = [self._begin(consumer, one) for one in committed]
@@ -226,7 +229,7 @@ class GroupMember:
         if not known:
             begin = high if self._settings.start == "newest" else low
         elif max(known) > high:
-            begin = low  # the topic was deleted and created again
+            begin = low  # the topic was deleted and created again, with new offsets
         else:
             begin = max(low, *known)
             lost = begin - max(known)
@@ -262,14 +265,14 @@ class GroupMember:
         self.assigned = [(one.topic, one.partition) for one in begins]
 
     def _on_error(self, error: KafkaError) -> None:
-        """Note a problem; a connection to a single broker that fails is not a problem yet."""
+        """Store an error in `problem`, unless only the connection to a single broker failed."""
         if error.code() == KafkaError._TRANSPORT:  # noqa: SLF001 -- its only name
             self._last_failure = error.str()
             return
         self.problem = problem_of(error, self._settings, self._last_failure)
 
     def _probe(self, consumer: ck.Consumer) -> None:
-        """Clear the problem if the brokers answer again: it may be long until the next message."""
+        """Clear `problem` if the brokers answer again, without waiting for the next message."""
         try:
             topics = consumer.list_topics(timeout=PROBE_SECONDS).topics
         except ck.KafkaException:

@@ -1,4 +1,4 @@
-"""The values of a record from a message."""
+"""Messages of Kafka, and the reading of a record's values from a message."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,13 +27,14 @@ class Message:
     """One message as the broker sent it.
 
     Attributes:
-        topic: to which it was written.
-        partition: of the topic.
-        offset: its number in the partition.
-        key: its key; None if it has no key.
-        value: its value; None if it has no value (a tombstone).
+        topic: topic of the message.
+        partition: number of the partition in the topic.
+        offset: number of the message in the partition.
+        key: key of the message; None if there is no key.
+        value: value of the message; None if there is no value (a tombstone).
         headers: pairs of name and content.
-        timestamp: when it was made, or written by the broker; the time of arrival if it has none.
+        timestamp: when the message was made, or written by the broker; its time of arrival if the
+            message has no timestamp.
     """
 
     topic: str
@@ -55,11 +56,11 @@ class Reading:
     """The values of one message.
 
     Attributes:
-        entity: to which the message belongs; empty if the settings name none.
-        columns: column -> value: a number, a boolean, text, or None if it is missing.
-        time: the event time as the message writes it.
-        key: the key of the record; None if it is missing.
-        problems: reasons why some columns could not be read although others could.
+        entity: entity of the record; empty if the settings name no entity.
+        columns: column -> value: a number, a boolean, text, or None for a missing value.
+        time: the event time in the form that the message has.
+        key: key of the record; None if the key is missing.
+        problems: the reasons why some of the columns could not be read.
     """
 
     entity: str
@@ -70,11 +71,12 @@ class Reading:
 
 
 class MessageReader:
-    """A reader of messages by the settings of a source.
+    """A reader that takes the values of records from messages.
 
     Args:
-        settings: of the source.
-        decode: decodes a value to a document, or raises `UnreadableMessageError`; default JSON.
+        settings: settings of the source.
+        decode: function that decodes a message's value to a document, or raises
+            `UnreadableMessageError`; the default decodes JSON.
     """
 
     def __init__(self, settings: KafkaSource, decode: Callable[[bytes], Any] | None = None) -> None:
@@ -127,14 +129,14 @@ class MessageReader:
 
 
 class _Parts:
-    """The parts of a message; parts that few configurations use are read only if needed."""
+    """The parts of a message. Parts that few configurations use are decoded only when needed."""
 
     def __init__(self, message: Message, value: Any) -> None:
         self._message = message
         self.value = value
 
     def at(self, place: Place) -> Any:
-        """Return the value at a place; `ABSENT` if there is none."""
+        """Return the value at a place; `ABSENT` if the message has no value there."""
         message = self._message
         match place.part:
             case part if part == KEY:
@@ -151,7 +153,7 @@ class _Parts:
         return value_at(place.path, self.value)
 
     def plain(self, place: Place | None) -> Any:
-        """Return the plain value at a place; None if there is none."""
+        """Return the plain value at a place; None if the message has no plain value there."""
         value = ABSENT if place is None else self.at(place)
         return None if value is ABSENT or isinstance(value, dict | list) else value
 
@@ -169,7 +171,7 @@ class _Parts:
 
 
 def _header(message: Message, name: str) -> Any:
-    """Return the text of the last header with a name; `ABSENT` if there is none."""
+    """Return the text of the last header with a name; `ABSENT` if there is no such header."""
     for known, content in reversed(message.headers):
         if known == name and content is not None:
             return content.decode(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Places in a message: a JSON path into its value, or another part of the message."""
+"""Places of values in a message: a JSON path into its value, or a further part such as its key."""
 
 from dataclasses import dataclass
 
@@ -19,13 +19,13 @@ class Place:
 
 
 def read_place(text: str) -> Place:
-    """Read a place such as `$.flow`, `$key`, `$key.device`, `$headers.site` or `$timestamp`.
+    """Parse a place such as `$.flow`, `$key`, `$key.device`, `$headers.site` or `$timestamp`.
 
     >>> read_place("$.flow"), read_place("$key.id")
     (Place(part='value', path=('flow',)), Place(part='key', path=('id',)))
 
     Raises:
-        ValueError: the text is not such a place.
+        ValueError: the text is not a place in a message.
     """
     for part in _PARTS:
         rest = text.removeprefix(f"${part}")

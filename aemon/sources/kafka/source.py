@@ -20,12 +20,12 @@ from aemon.times.event_times import EARLIEST, LATEST
 
 TOO_LONG, NO_TIME, FAR_TIME, NO_KEY = "too_long", "no_time", "time_out_of_range", "no_key"
 _MOST_SHOWN = 2_000  # characters of a value that is set aside
-# A column of a message cannot begin with $, because paths begin with $.
+# These names cannot be columns of a message: a column cannot begin with $, as paths do.
 _TIME, _KEY, _ENTITY = "$time", "$key", "$entity"
 
 
 class Kafka:
-    """A stream of the messages of some topics: each is a record."""
+    """A stream of the messages of some topics; each message is a record."""
 
     def __init__(self, settings: KafkaSource, clock: Clock) -> None:
         self.roles = Roles(time=_TIME, key=_KEY, entity=_ENTITY)

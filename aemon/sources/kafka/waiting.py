@@ -1,4 +1,4 @@
-"""Messages between the brokers and the store, with the position of each partition."""
+"""Messages that have arrived from the brokers and are not stored yet, and read positions."""
 
 import json
 import threading
@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from aemon.sources.kafka.messages import Message
 
 MOST_UNKEPT = 10_000
-"""Messages that may wait here to be stored; at this number the partitions are paused."""
+"""Maximum messages that wait to be stored; at this number the partitions are paused."""
 
 MOST_UNKEPT_BYTES = 64 * 2**20
-GO_ON_BELOW = 0.5  # share of these limits; a resumed partition is fetched again, which is slow
-PRESSING = MOST_UNKEPT // 5  # waiting messages that are stored at once, not within a second
+GO_ON_BELOW = 0.5  # share of the limits; to resume a partition is slow, as it is fetched again
+PRESSING = MOST_UNKEPT // 5  # from this number on, messages are stored at once: not within 1 s
 
 Partition = tuple[str, int]
 """A topic and the number of a partition."""
@@ -21,8 +21,8 @@ Partition = tuple[str, int]
 class Waiting:
     """The messages that are not stored yet, and the next offset of each partition.
 
-    A position is the offset of the next message to read. A partition has three: the position after
-    the messages handed over, the position after the stored messages, and the committed position.
+    A position is the offset of the next message. A partition has three positions: after the
+    messages handed over, after the stored messages, and the committed position.
     """
 
     def __init__(self) -> None:
@@ -36,12 +36,15 @@ class Waiting:
         self._woken = False
 
     def remember(self, positions: Mapping[Partition, int], wake: Callable[[], None]) -> None:
-        """Restore positions of an earlier process; call `wake` when messages should be taken."""
+        """Restore the positions of an earlier process.
+
+        From now on, `wake` is called when many messages wait and should be taken at once.
+        """
         self._handed.update(positions)
         self._wake = wake
 
     def put(self, messages: Sequence[Message]) -> None:
-        """Add messages as they arrive."""
+        """Add messages that have arrived."""
         with self._lock:
             for one in messages:
                 self._messages.append(one)
@@ -56,7 +59,8 @@ class Waiting:
         """Hand over at most `limit` messages, oldest first.
 
         Returns:
-            The messages, whether there are more, and how many were lost since the last call.
+            The messages, whether more messages wait, and how many messages were lost since the
+            last call.
         """
         with self._lock:
             self._woken = False
@@ -67,7 +71,7 @@ class Waiting:
             return taken, bool(self._messages), lost
 
     def done(self, messages: Sequence[Message]) -> None:
-        """Count messages as stored, so that their offsets may be committed."""
+        """Mark messages as stored, so that their offsets may be committed."""
         with self._lock:
             self._unkept -= len(messages)
             self._bytes -= sum(map(_size, messages))
@@ -75,12 +79,15 @@ class Waiting:
                 self._kept[one.topic, one.partition] = one.offset + 1
 
     def drop(self, partitions: Iterable[Partition]) -> None:
-        """Forget messages of partitions that were revoked, unless they were handed over."""
+        """Drop the waiting messages of revoked partitions; keep messages already handed over."""
         with self._lock:
             self._drop(set(partitions))
 
     def begin(self, partition: Partition, position: int, lost: int) -> None:
-        """Continue a partition at a position; `lost` messages before it were deleted unread."""
+        """Continue a partition at a position.
+
+        `lost` is the number of messages before the position that the brokers deleted unread.
+        """
         with self._lock:
             self._drop({partition})
             self._handed[partition] = position
@@ -97,13 +104,13 @@ class Waiting:
             return dict(self._handed)
 
     def take_kept(self) -> dict[Partition, int]:
-        """Hand over the positions to commit, each once."""
+        """Return the positions to commit; each position is returned once."""
         with self._lock:
             kept, self._kept = self._kept, {}
             return kept
 
     def give_back(self, kept: Mapping[Partition, int]) -> None:
-        """Take back positions that could not be committed."""
+        """Take back positions that could not be committed, for the next `take_kept`."""
         with self._lock:
             self._kept = dict(kept) | self._kept
 
@@ -120,7 +127,7 @@ class Waiting:
 
     @property
     def has_room(self) -> bool:
-        """Whether few enough messages wait, so that paused reading may continue."""
+        """Whether only few messages wait, so that paused reading may continue."""
         few = self._unkept <= MOST_UNKEPT * GO_ON_BELOW
         return few and self._bytes <= MOST_UNKEPT_BYTES * GO_ON_BELOW
 
@@ -138,7 +145,7 @@ def note_of(group: str, cluster: str, positions: Mapping[Partition, int]) -> str
 
 
 def noted_positions(notes: Sequence[str], group: str) -> tuple[str, dict[Partition, int]]:
-    """Return the cluster and positions of the newest note; empty if it is of another group.
+    """Return the cluster and the positions of the newest note; empty for another group's note.
 
     >>> noted_positions([note_of("g", "c", {("t", 0): 7})], "g")
     ('c', {('t', 0): 7})

@@ -1,4 +1,4 @@
-"""The connection to a broker: it reconnects by itself, and gives its problem as an error."""
+"""The connection to a broker, which reconnects by itself and keeps its problem as an error."""
 
 import socket
 import ssl
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-KEEPALIVE_SECONDS = 30  # of silence, after which the client pings the broker, then disconnects
-LONGEST_PAUSE_SECONDS = 30  # between tries to connect: 1 s, 2 s, 4 s, ...
-LONGEST_EXPIRY_SECONDS = 2**32 - 2  # the next number means "without end"
+KEEPALIVE_SECONDS = 30  # after this silence the client pings the broker, and then disconnects
+LONGEST_PAUSE_SECONDS = 30  # maximum pause between tries to connect: 1 s, 2 s, 4 s, ...
+LONGEST_EXPIRY_SECONDS = 2**32 - 2  # 2**32 - 1 means that a session never expires
 
 _REFUSED = {
     132: "set version: 3.1.1, or ask for another broker",
@@ -37,7 +37,7 @@ _REFUSED = {
     140: "the broker requires an authentication method that aemon does not support",
     142: "another client has connected with the same client_id: give each client its own",
 }
-"""What a person must do, by reason code of CONNACK and DISCONNECT (MQTT 5, section 2.4)."""
+"""Reason code of CONNACK or DISCONNECT (MQTT 5, section 2.4) -> what a person must do."""
 
 _DO_NOT_SEND_RETAINED, _SEND_RETAINED_ONCE = 2, 1
 
@@ -46,12 +46,12 @@ class BrokerConnection:
     """A connection that listens in a thread of the client library; messages go to `deliveries`.
 
     Args:
-        settings: of the source.
-        clock: gives the time of arrival of a message.
+        settings: settings of the source.
+        clock: returns the current time, for the time of arrival of a message.
 
     Attributes:
         deliveries: the messages that have arrived.
-        subscribed_since: when the subscription began; None if there is none at the moment.
+        subscribed_since: when the subscription began; None if there is no subscription now.
     """
 
     def __init__(self, settings: MqttSource, clock: Clock) -> None:
@@ -59,22 +59,22 @@ class BrokerConnection:
         self._clock = clock
         self._client: paho.Client | None = None
         self._problem: AemonError | None = None
-        self._state = threading.Lock()  # of the client: it is made and closed once
+        self._state = threading.Lock()  # guards the client, which is made once and closed once
         self._closed = False
         self.subscribed_since: datetime | None = None
         self.deliveries = Deliveries(self._acknowledge, settings.version)
 
     @property
     def problem(self) -> AemonError | None:
-        """The error that stops messages from arriving; None if there is none, or after `close`."""
+        """The error that stops messages from arriving; None without an error, or after `close`."""
         return None if self._closed else self._problem
 
     def listen(self, client_id: str, *, keep_session: bool) -> None:
-        """Connect in a thread, unless that is done already; do not wait for the connection.
+        """Start to connect in a thread, unless it was started before; do not wait for the result.
 
         Args:
             client_id: the name of this client at the broker.
-            keep_session: let the broker keep messages while this client is away.
+            keep_session: whether the broker keeps messages while this client is disconnected.
 
         Raises:
             ResourceError: the machine cannot start another thread.
@@ -87,7 +87,7 @@ class BrokerConnection:
             if self._client is None:
                 self._client = self._new_client(client_id, keep_session=keep_session)
             with thread_errors("the connection to an MQTT broker"):
-                started = self._client.loop_start()  # does nothing if the loop runs
+                started = self._client.loop_start()  # does nothing if the loop runs already
             if started == paho.MQTT_ERR_SUCCESS and not is_new:
                 self._problem = SourceError(
                     f"the thread that listens to {self._settings.url} has ended with an unexpected "
@@ -154,7 +154,10 @@ class BrokerConnection:
         self._subscribe(client)
 
     def _subscribe(self, client: paho.Client) -> None:
-        """Subscribe at each connection: the broker may have lost the session or hold old topics."""
+        """Subscribe to the topics; called after each connection.
+
+        The broker may have lost the session, or may keep a session with old topics.
+        """
         settings = self._settings
         if settings.is_version_5:
             retained = _SEND_RETAINED_ONCE if settings.retained else _DO_NOT_SEND_RETAINED

@@ -1,4 +1,4 @@
-"""Messages between the broker and the store: acknowledged once stored, and each taken once."""
+"""Messages that have arrived and are not stored yet; they are acknowledged once stored."""
 
 import hashlib
 import json
@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 MOST_UNKEPT = 10_000
-"""Messages that may wait here to be stored; with MQTT 5 the broker sends no more than these."""
+"""Maximum messages that wait to be stored; with MQTT 5 the broker sends no more than this."""
 
 MOST_UNKEPT_BYTES = 64 * 2**20
-MOST_PAYLOAD = 2**20  # bytes; a longer payload is cut off, and its message set aside
+MOST_PAYLOAD = 2**20  # bytes; a longer payload is cut off, and its message is set aside
 MOST_NAMES_OF_TAKEN = 2 * MOST_UNKEPT
 PRESSING = {5: MOST_UNKEPT // 5, "3.1.1": 8}
-"""Number of waiting messages, by version, from which they are stored at once, not within a second.
-A broker sends no more after a number of unacknowledged messages. With MQTT 5 aemon sets this
-number; with 3.1.1 it is unknown, and often 20 or 10."""
+"""Version of the protocol -> number of waiting messages from which they are stored at once.
+
+Fewer messages are stored within a second. A broker stops sending after a certain number of
+unacknowledged messages. With MQTT 5 aemon sets this number; with 3.1.1 it is unknown, and often 20
+or 10."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,14 @@ class Delivery:
     """One message as the broker sent it.
 
     Attributes:
-        topic: of the message.
-        payload: its content, cut off after `MOST_PAYLOAD` plus one bytes.
+        topic: topic of the message.
+        payload: content of the message, cut off after `MOST_PAYLOAD` plus one bytes.
         arrived: time of arrival.
-        packet: the number by which it is acknowledged; 0 if it needs no acknowledgement.
-        connection: the number of the connection on which it arrived.
-        again: whether it arrived before, so that its content is already stored or taken.
-        name: the packet and a hash of topic and payload; empty if it needs no acknowledgement.
+        packet: number for the acknowledgement; 0 if the message needs no acknowledgement.
+        connection: number of the connection on which the message arrived.
+        again: whether the message arrived before, so that its content is already stored or taken.
+        name: packet number and a hash of topic and payload; empty if the message needs no
+            acknowledgement.
     """
 
     topic: str
@@ -44,14 +47,17 @@ class Delivery:
 
 
 class Deliveries:
-    """The messages that are not stored yet; when there are too many, reading waits (back-pressure).
+    """The messages that are not stored yet.
 
-    A message that was not acknowledged when a connection ended is sent again, with the same number
-    and marked as sent again. If its content was taken before, it is only acknowledged.
+    While too many messages wait, the thread that adds messages must wait (back-pressure).
+
+    If a connection ends before a message is acknowledged, the broker sends the message again, with
+    the same packet number and a mark. If its content was already taken, the message makes no second
+    record, and is only acknowledged.
 
     Args:
-        acknowledge: sends the acknowledgement of a packet.
-        version: of the protocol.
+        acknowledge: function that sends the acknowledgement of a packet.
+        version: version of the protocol.
     """
 
     def __init__(self, acknowledge: Callable[[int], object], version: int | str) -> None:
@@ -67,14 +73,17 @@ class Deliveries:
         self._woken = False
 
     def remember(self, notes: Iterable[str], wake: Callable[[], None]) -> None:
-        """Restore notes of an earlier process; call `wake` when messages should be taken soon."""
+        """Restore notes of an earlier process.
+
+        From now on, `wake` is called when many messages wait and should be taken at once.
+        """
         self._wake = wake
         for note in notes:
             for name in json.loads(note).get("taken", ()):
                 self._name_taken(name)
 
     def connected(self, *, session_present: bool) -> None:
-        """Begin a connection; without a session the broker sends nothing again."""
+        """Begin a connection; without a session the broker sends no message a second time."""
         with self._sending, self._changed:
             self._connection += 1
             self._connected = True
@@ -89,7 +98,7 @@ class Deliveries:
     def put(
         self, topic: str, payload: bytes, arrived: datetime, *, packet: int, resent: bool
     ) -> None:
-        """Add a message; wait while there are too many. After `close` nothing is added."""
+        """Add a message; first wait while too many messages wait. After `close`, add nothing."""
         payload = payload[: MOST_PAYLOAD + 1]
         name = f"{packet}:{_digest(topic, payload)}" if packet else ""
         with self._changed:
@@ -111,7 +120,7 @@ class Deliveries:
             self._wake()
 
     def take(self, limit: int) -> tuple[list[Delivery], bool]:
-        """Hand over at most `limit` messages, oldest first, and return whether there are more."""
+        """Return at most `limit` messages, oldest first, and whether more messages wait."""
         with self._changed:
             self._woken = False
             taken = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
@@ -146,13 +155,13 @@ class Deliveries:
 
 
 def note_of(client_id: str, deliveries: Iterable[Delivery]) -> str:
-    """Return a note for a later process about messages that are stored."""
+    """Return a note for a later process: the client id and the names of stored messages."""
     taken = [one.name for one in deliveries if one.name]
     return json.dumps({"client": client_id, "taken": taken}, separators=(",", ":"))
 
 
 def client_of(notes: Sequence[str]) -> str:
-    """Return the client id of this monitor at the broker; empty if there is no note."""
+    """Return the client id of this monitor at the broker, from its notes; empty without notes."""
     return str(json.loads(notes[-1]).get("client", "")) if notes else ""
 
 

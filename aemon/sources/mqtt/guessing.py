@@ -1,4 +1,4 @@
-"""A first configuration for a broker, guessed from the messages of some seconds."""
+"""Guesses for an MQTT broker, made from the messages of a few seconds."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -26,11 +26,11 @@ _LEAST_SCORE_EVERY = timedelta(seconds=10)
 
 
 def guess_topics(place: str, seconds: float) -> Guesses:
-    """Return monitors for the topics that messages came on, the most messages first.
+    """Return monitors for the topics of the messages that arrived, the most messages first.
 
     Args:
-        place: `mqtt://host[:port]/topic-filter`, with a user and a password where the broker asks
-            for them; without a filter all topics are listened to.
+        place: `mqtt://host[:port]/topic-filter`, with a user and a password if the broker needs
+            them. Without a filter, all topics are used.
         seconds: how long to listen.
 
     Raises:
@@ -46,7 +46,16 @@ def guess_topics(place: str, seconds: float) -> Guesses:
 
 
 def guesses_of(topics: Mapping[str, "Topic"], settings: MqttSource, topic_filter: str) -> Guesses:
-    """Return monitors for topics and their messages: topics with one entity level are one."""
+    """Return monitors for topics.
+
+    Topics with the same first level and the same entity level share a monitor, unless a JSON value
+    names their entity.
+
+    Args:
+        topics: topic -> its messages.
+        settings: settings with which the messages were received.
+        topic_filter: filter of the topics.
+    """
     monitors: dict[tuple[str, int | None, str], list[TopicGroup]] = defaultdict(list)
     left: list[str] = []
     for group in groups_of(topics, topic_filter):
@@ -120,7 +129,7 @@ def _some(reason: str, entities: Sequence[str]) -> str:
 
 
 def _pause(groups: Sequence[TopicGroup]) -> timedelta:
-    """Return the usual pause between two messages of one topic, rounded up to a plain time."""
+    """Return the usual time between two messages of one topic, rounded up to a round number."""
     pauses = [
         median((later - earlier).total_seconds() for earlier, later in pairwise(arrivals))
         for group in groups
@@ -132,13 +141,13 @@ def _pause(groups: Sequence[TopicGroup]) -> timedelta:
 
 
 def _settings(place: str) -> tuple[MqttSource, str]:
-    """Return the settings to listen with, and the topic filter of an address."""
+    """Return the source settings for listening at an address, and the topic filter in it."""
     scheme, _, rest = place.partition("://")
     netloc, _, topic_filter = rest.partition("/")
     topic_filter = topic_filter or "#"
     named, _, host = netloc.rpartition("@")
     user, _, password = named.partition(":")
-    # The values are not looked at: no rule is broken by `$`.
+    # Payloads are not read by these settings, so the rule `$` is right for every topic.
     keys: dict[str, object] = {
         "url": f"{scheme}://{host}", "topics": {topic_filter: "$"}, "qos": 0,
         "user": unquote(user) or None,

@@ -1,4 +1,4 @@
-"""A look at a broker: the messages of some seconds, by topic, for a first configuration."""
+"""Listening to a broker for a few seconds, for a first configuration: messages by topic."""
 
 import secrets
 import threading
@@ -15,7 +15,7 @@ from aemon.sources.mqtt.settings import MqttSource
 
 MOST_TOPICS = 5_000
 MOST_OF_A_TOPIC = 200
-"""Messages of a topic that are looked at; the rest are counted."""
+"""Maximum messages that are kept for each topic; further messages are only counted."""
 
 _LOOK_EVERY_SECONDS = 0.05
 _CONNECT_SECONDS = 15.0
@@ -23,12 +23,12 @@ _CONNECT_SECONDS = 15.0
 
 @dataclass(slots=True)
 class Topic:
-    """What came on one topic.
+    """The messages that arrived on one topic.
 
     Attributes:
-        payloads: the first messages, in order of arrival.
-        arrivals: when each of them came.
-        count: how many came in all.
+        payloads: payloads of the first messages, in order of arrival.
+        arrivals: time of arrival of each of these messages.
+        count: number of all messages on the topic.
     """
 
     payloads: list[bytes] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Topic:
 
 
 def listen(settings: MqttSource, seconds: float) -> Mapping[str, Topic]:
-    """Return the messages of each topic within `seconds`; retained messages are left out.
+    """Return topic -> the messages that arrive within `seconds`, without retained messages.
 
     Raises:
         SourceError: the broker cannot be reached.

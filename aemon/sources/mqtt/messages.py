@@ -1,4 +1,4 @@
-"""Values of columns from the topic and the payload of a message."""
+"""Reading of a record's values from the topic and the payload of a message."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,11 +28,11 @@ class Reading:
     """The values of one message.
 
     Attributes:
-        entity: to which the values belong; empty if the settings name none.
-        columns: column -> value: a number, a boolean, text, or None if it is missing.
-        time: the event time as the message writes it; None if the time of arrival counts.
-        key: the key of the record; None if its time is the key.
-        problems: reasons why some columns could not be read although others could.
+        entity: entity of the record; empty if the settings name no entity.
+        columns: column -> value: a number, a boolean, text, or None for a missing value.
+        time: the event time in the form that the message has; None if the time of arrival counts.
+        key: key of the record; None if the record's time is the key.
+        problems: the reasons why some of the columns could not be read.
     """
 
     entity: str
@@ -47,10 +47,10 @@ class _Rule:
     """The position of values in the messages of one topic filter, and their columns."""
 
     topic: TopicFilter
-    level: int | None = None  # of the topic, whose text names the column
-    column: str = ""  # of a plain value
+    level: int | None = None  # level of the topic that names the column
+    column: str = ""  # column of a plain value
     paths: tuple[tuple[str, JsonPath], ...] = ()
-    members: JsonPath | None = None  # of an object; each of its plain members is a column
+    members: JsonPath | None = None  # path to an object; each of its plain members is a column
 
     @property
     def is_plain(self) -> bool:
@@ -71,7 +71,7 @@ class MessageReader:
         self._rules_by_topic: dict[str, list[_Rule]] = {}
 
     def takes(self, topic: str) -> bool:
-        """Return whether a topic is configured; an old session may still deliver other topics."""
+        """Return whether a topic is configured; an old session may deliver topics that are not."""
         return bool(self._rules_of(topic))
 
     def read(self, topic: str, payload: bytes) -> Reading:
@@ -150,7 +150,7 @@ def _found(rule: _Rule, document: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _plain_payload(text: str) -> Any:
-    """Return the number, boolean or text that a payload holds.
+    """Return the number, boolean or text of a plain payload; a text that is not JSON is returned.
 
     >>> [_plain_payload(text) for text in ("4.5", "true", "ON", '"a"', "NaN", "1,5 bar")]
     [4.5, True, 'ON', 'a', None, '1,5 bar']

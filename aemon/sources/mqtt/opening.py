@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def open_source(settings: MqttSource, clock: Clock) -> "Mqtt":
-    """Return the stream that settings describe; it does not listen before the first `take`.
+    """Return the stream for some settings; the stream does not listen before the first `take`.
 
     Raises:
         SourceConfigError: the client library is not installed.
@@ -24,7 +24,10 @@ def open_source(settings: MqttSource, clock: Clock) -> "Mqtt":
 
 
 def missing_client(error: ModuleNotFoundError) -> Exception:
-    """Return what to raise where a module is missing: in words if it is the client library."""
+    """Return the error to raise for a missing module.
+
+    For the client library this is a configuration error that says what to install.
+    """
     if (error.name or "").partition(".")[0] != "paho":
         return error
     return SourceConfigError(

@@ -21,12 +21,12 @@ def _broker(text: str) -> str:
     """Return the address of a broker unchanged.
 
     Raises:
-        ValueError: the text is not such an address, or holds a user or a password.
+        ValueError: the text is not the address of a broker, or holds a user or a password.
     """
     try:
         parts = urlsplit(text)
         valid = parts.scheme in {"mqtt", "mqtts"} and parts.hostname and parts.port != 0
-        (parts.hostname or "").encode("idna")  # the form in which the name is looked up
+        (parts.hostname or "").encode("idna")  # the form that is used to resolve the name
     except ValueError:
         valid = False
     if not valid or not text.isascii() or " " in text:
@@ -177,7 +177,7 @@ class MqttSource(SourceSettings):
 
     @property
     def address(self) -> SplitResult:
-        """The broker's address by its parts."""
+        """The broker's address, split into its parts."""
         return urlsplit(self.url)
 
     @property
@@ -197,6 +197,6 @@ class MqttSource(SourceSettings):
 
     @property
     def joined_every(self) -> timedelta | None:
-        """Length of the time that makes one record; None if each message is a record."""
+        """The period whose messages make one record; None if each message is a record."""
         several = len(self.topics) > 1 or any(isinstance(v, int) for v in self.topics.values())
         return self.every or (timedelta(seconds=10) if several else None)

@@ -24,16 +24,16 @@ from aemon.times.event_times import EARLIEST, LATEST
 TOO_LONG, NO_TIME, FAR_TIME = "too_long", "no_time", "time_out_of_range"
 _MOST_SHOWN = 2_000  # characters of a payload that is set aside
 _LEAST_STEP = timedelta(microseconds=1)
-# A column of a message cannot begin with $, because paths begin with $.
+# These names cannot be columns of a message: a column cannot begin with $, as paths do.
 _TIME, _KEY, _ENTITY = "$time", "$key", "$entity"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 _Row = tuple[dict[str, Any], Delivery]
-"""A record, or a part of a record, and its message."""
+"""A record, or a part of a record, together with its message."""
 
 
 class Mqtt:
-    """A stream of the messages of some topics: each is a record, or a part of a record."""
+    """A stream of the messages of some topics; each message is a record, or a part of one."""
 
     def __init__(self, settings: MqttSource, clock: Clock) -> None:
         self.roles = Roles(
@@ -74,7 +74,7 @@ class Mqtt:
                 the subscription.
         """
         if self._unsaved_note is not None:
-            # The broker keeps messages for a client id; without the stored id they would be lost.
+            # The broker keeps messages by client id; with a new id they would be lost.
             return Arrived(
                 table=_table([]), more=False, note=self._unsaved_note, done=self._note_is_kept
             )
@@ -128,7 +128,10 @@ class Mqtt:
     def _parts(
         self, rows: Sequence[_Row], set_aside: list[SetAside], every: timedelta
     ) -> list[_Row]:
-        """Return parts of records; a message without a time is set aside."""
+        """Join messages of the same entity and period into parts of records, and return the parts.
+
+        A message without a time is set aside.
+        """
         times = self.roles.times_of(pd.Series([row[_TIME] for row, _ in rows], dtype=object))
         parts: dict[tuple[str, datetime], _Row] = {}
         for (row, delivery), begin in zip(rows, _beginnings(times, every), strict=True):
@@ -142,9 +145,11 @@ class Mqtt:
         return list(parts.values())
 
     def _finish_before(self) -> datetime | None:
-        """Return the time of arrival before which records are complete; None if all are.
+        """Return the time of arrival before which records are complete.
 
-        After a connection, messages that the broker kept must arrive first.
+        None means that each message is a record, so that all records are complete.
+        After a new connection no record is complete for a while, because the messages that the
+        broker has kept must arrive first.
         """
         if self._every is None:
             return None
@@ -156,7 +161,7 @@ class Mqtt:
     def _row(self, reading: Reading, arrived: datetime) -> dict[str, Any]:
         time = reading.time
         if self._settings.time is None:
-            # The time of arrival is the key, so it must differ, even if the clock steps back.
+            # The time of arrival is the key: no two may be equal, even if the clock steps back.
             time = arrived if self._newest is None else max(arrived, self._newest + _LEAST_STEP)
             self._newest = time
         key = reading.key if self._settings.key is not None else time
@@ -180,7 +185,7 @@ def _shown(delivery: Delivery) -> str:
 
 
 def _beginnings(times: npt.NDArray[np.datetime64], every: timedelta) -> list[datetime | str]:
-    """Return for each of N times the beginning of its record, or the reason why there is none.
+    """Return for each of N times the beginning of its record; a reason if the time is unusable.
 
     >>> _beginnings(np.array(["2026-03-01T10:00:07", "NaT"], "datetime64[us]"), timedelta(seconds=5))
     [datetime.datetime(2026, 3, 1, 10, 0, 5, tzinfo=datetime.timezone.utc), 'no_time']

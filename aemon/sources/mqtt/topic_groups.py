@@ -1,4 +1,4 @@
-"""Topics that belong together, with the columns and the entity level that they seem to have."""
+"""Groups of topics for a first configuration, with the guessed columns and entity level."""
 
 import json
 import re
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
     from aemon.sources.mqtt.looking import Topic
 
 _MOST_NAMED = (
-    40  # topics that are written one by one; more are written by the level of their column
+    40  # maximum columns listed by topic; more columns are written as the level that names them
 )
-_MOST_DEPTH = 4  # objects within objects
-_ALIKE = 0.5  # share of members that two messages of one kind have in common
+_MOST_DEPTH = 4  # levels of objects within objects
+_ALIKE = 0.5  # least share of members that two messages of one kind have in common
 _PLAIN_NAME = re.compile(r"[^\W\d][\w-]*")
 _NUMBERED = re.compile(r"(.*?)[-_. ]?\d+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TopicGroup:
-    """Topics of one form.
+    """Topics of the same form.
 
     Attributes:
-        topic: a filter that takes them all.
-        topics: their names.
-        values: as the key `topics` of the source has them; empty where no value can be read.
-        count: messages.
-        arrivals: of each topic.
-        entity_level: level of the topic that names the entity.
-        entity_path: or the JSON path that does.
-        entities: the names of the entities seen.
-        time_path: JSON path of the event time.
-        time_because: why it is taken for one.
-        table: the messages by column, where they are JSON.
+        topic: a filter that matches all the topics.
+        topics: names of the topics.
+        values: value for the key `topics` of the source; empty if no value can be read.
+        count: number of messages.
+        arrivals: times of arrival of the messages, for each topic.
+        entity_level: level of the topic that names the entity; None if no level does.
+        entity_path: JSON path of the value that names the entity; None if there is no such value.
+        entities: names of the entities seen.
+        time_path: JSON path of the event time; None if there is no event time.
+        time_because: reason for the guess of the event time.
+        table: JSON messages as a table, with a column for each member; None if they are not JSON.
     """
 
     topic: str
@@ -57,8 +57,8 @@ class TopicGroup:
 
 
 def groups_of(topics: Mapping[str, "Topic"], topic_filter: str) -> list[TopicGroup]:
-    """Return the groups of topics: by their number of levels, their first level and their content."""
-    by_first_level = topic_filter.startswith("#")  # else the filter already joins first levels
+    """Return groups of topics with the same number of levels, first level and kind of content."""
+    by_first_level = topic_filter.startswith("#")  # any other filter chooses the first level
     plain: dict[tuple[int, str], list[str]] = defaultdict(list)
     objects: dict[tuple[int, str], list[tuple[set[str], list[str]]]] = defaultdict(list)
     tables: dict[str, pd.DataFrame] = {}
@@ -88,7 +88,7 @@ def groups_of(topics: Mapping[str, "Topic"], topic_filter: str) -> list[TopicGro
 
 
 def _document(payload: bytes) -> Any:
-    """Return what a payload holds: text where it is not JSON, None where it cannot be read."""
+    """Return a payload as a JSON document; as text if it is not JSON; None if unreadable."""
     try:
         text = text_of(payload)
     except UnreadableMessageError:
@@ -114,7 +114,7 @@ def _flat(
 
 
 def _join(kinds: list[tuple[set[str], list[str]]], members: set[str], name: str) -> None:
-    """Add a topic to the kind whose members it shares, or to a new one."""
+    """Add a topic to the first kind with enough members in common, or else to a new kind."""
     for known, names in kinds:
         if len(known & members) >= _ALIKE * len(known | members):
             known.update(members)
@@ -126,8 +126,8 @@ def _join(kinds: list[tuple[set[str], list[str]]], members: set[str], name: str)
 def _plain_group(names: Sequence[str], topics: Mapping[str, "Topic"]) -> TopicGroup:
     """Return the group of topics whose messages are single values.
 
-    The last level that differs names the column, unless its names are numbered (s1, s2): then it
-    names the entity. Of the other levels that differ, the last one names the entity.
+    If the names in the last level differ and are not numbered (s1, s2), this level names the
+    column. Of all remaining levels in which the topics differ, the last level names the entity.
     """
     levels = [name.split("/") for name in names]
     varying = _varying(levels)
@@ -163,7 +163,8 @@ def _object_group(
 ) -> TopicGroup:
     """Return the group of topics whose messages are JSON objects of one kind.
 
-    The last level that differs names the entity; where none does, a member may.
+    The last level in which the topics differ names the entity. If the topics do not differ, a
+    member of the objects may name the entity.
     """
     levels = [name.split("/") for name in names]
     varying = _varying(levels)
@@ -196,7 +197,9 @@ def _object_group(
 
 
 def _column_names(paths: Sequence[str]) -> dict[str, str]:
-    """Return column -> path: the last member's name, with those before it where it is not alone.
+    """Return column -> path. A column has the name of its path's last member.
+
+    If several paths end in the same name, the names of all members are joined.
 
     >>> _column_names(["$.flow", "$.motor.A", '$.pump["A"]'])
     {'flow': '$.flow', 'motor_A': '$.motor.A', 'pump_A': '$.pump["A"]'}
@@ -217,12 +220,12 @@ def _varying(levels: Sequence[Sequence[str]]) -> list[int]:
 
 
 def _filter(levels: Sequence[Sequence[str]], varying: Sequence[int]) -> str:
-    """Return the filter that takes topics of equal length which differ in these levels."""
+    """Return the filter that matches topics of equal length which differ only in these levels."""
     return "/".join("+" if n in varying else text for n, text in enumerate(levels[0]))
 
 
 def _is_numbered(texts: set[str]) -> bool:
-    """Return whether names are one word with numbers.
+    """Return whether all names are the same word with different numbers.
 
     >>> _is_numbered({"s1", "s2"}), _is_numbered({"flow", "pressure"}), _is_numbered({"t1", "p1"})
     (True, False, False)

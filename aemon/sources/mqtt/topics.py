@@ -1,8 +1,8 @@
-"""Topics of MQTT: filters with wildcards, by their levels."""
+"""Topic filters of MQTT with wildcards, split into levels."""
 
 from dataclasses import dataclass
 
-MOST_BYTES = 65_535  # of a topic, by the protocol
+MOST_BYTES = 65_535  # maximum length of a topic in the protocol
 ANY_LEVEL, ALL_BELOW = "+", "#"
 SHARED = "$share/"
 
@@ -39,7 +39,7 @@ class TopicFilter:
 
     @classmethod
     def of(cls, text: str) -> "TopicFilter":
-        """Return a text as a filter.
+        """Return the filter for a text.
 
         >>> TopicFilter.of("plant/+/flow").matches(("plant", "p1", "flow"))
         True
@@ -54,7 +54,7 @@ class TopicFilter:
         """
         levels = self.levels
         if topic[0].startswith("$") and levels[0] in (ANY_LEVEL, ALL_BELOW):
-            return False  # by the protocol, wildcards do not match a first level that begins with $
+            return False  # protocol: wildcards do not match a first level that begins with $
         if levels[-1] == ALL_BELOW:
             levels = levels[:-1]
             if len(topic) < len(levels):
@@ -64,5 +64,5 @@ class TopicFilter:
         return all(level in (ANY_LEVEL, given) for level, given in zip(levels, topic, strict=False))
 
     def always_has(self, level: int) -> bool:
-        """Return whether every topic that the filter matches has a level, counted from 0."""
+        """Return whether every matching topic has the level with a number, counted from 0."""
         return level < len(self.levels) - (self.levels[-1] == ALL_BELOW)

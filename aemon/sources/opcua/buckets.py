@@ -1,4 +1,4 @@
-"""Records at a steady pace from values that change one by one, as buckets.
+"""Buckets: records at a steady pace, made from values that change at different times.
 
 A bucket has the values that hold at its end.
 """
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-MOST_AHEAD = timedelta(hours=1)  # a value further ahead of the clock has a wrong time
-MOST_AT_ONCE = 10_000  # buckets closed at once; if there are more, the machine slept
+MOST_AHEAD = timedelta(hours=1)  # if a value is further ahead of the clock, its time is wrong
+MOST_AT_ONCE = 10_000  # maximum buckets closed at once; if more are due, the machine slept
 
 Cell = tuple[str, str]
 """An entity and a column."""
@@ -22,9 +22,9 @@ class Bucket:
     """A closed bucket of one entity.
 
     Attributes:
-        entity: to which the values belong.
+        entity: entity of the values.
         begin: the time at which the bucket begins.
-        columns: column -> the value at its end; None if it is missing.
+        columns: column -> the value at the end of the bucket; None if the value is missing.
     """
 
     entity: str
@@ -41,48 +41,48 @@ class _State:
 class Buckets:
     """Buckets made from changes of values.
 
-    A bucket is closed once the clock is past its end plus the wait. It then holds the last value of
-    each cell up to its end. Values are unknown before and after a connection, so a bucket is made
-    only if the connection lasts from its beginning to its end.
+    A bucket is closed when `wait` has passed after its end. The bucket then holds the last value of
+    each cell up to its end. Without a connection the values are unknown, so a bucket is made only
+    if the connection lasts from the bucket's beginning to its end.
 
     Args:
         every: length of a bucket.
         wait: time after the end of a bucket in which its values may still arrive.
-        hold: how long a value counts without a newer value; None: as long as the connection lasts.
+        hold: how long a value counts if no newer value arrives; None: until the connection ends.
     """
 
     def __init__(self, every: timedelta, wait: timedelta, hold: timedelta | None) -> None:
         self._every, self._wait, self._hold = every, wait, hold
         self._states: dict[Cell, _State] = {}
         self._open: dict[datetime, dict[Cell, _State]] = {}
-        self._next: datetime | None = None  # the bucket that is closed next
+        self._next: datetime | None = None  # the bucket to close next
         self._first: datetime | None = None  # the first bucket of the connection
 
     def connect(self, now: datetime) -> None:
-        """Begin with the first bucket that begins after `now`."""
+        """Begin a connection: the first bucket is the next bucket that begins after `now`."""
         self.disconnect()
         self._next = self._first = self._begin_of(now) + self._every
 
     def disconnect(self) -> None:
-        """Forget all values, because it is unknown whether they still hold."""
+        """End a connection: drop all values, because they may change without a report."""
         self._states.clear()
         self._open.clear()
         self._next = self._first = None
 
     def put(self, cell: Cell, value: Any, time: datetime, now: datetime, *, first: bool) -> str:
-        """Add a value; return the reason why it does not count, or an empty text.
+        """Add a value; return the reason if the value does not count, otherwise an empty text.
 
         Args:
-            cell: to which the value belongs.
-            value: None if it is missing.
-            time: since when the value holds.
-            now: the time by the clock.
-            first: whether it is the first report of the node, which may hold since long ago.
+            cell: cell of the value.
+            value: the value; None if it is missing.
+            time: the time since which the value holds.
+            now: the current time.
+            first: whether this is the first report of the node; its value may be old.
         """
         if self._next is None or self._first is None:
             return ""
         if time > now + MOST_AHEAD and not first:
-            self._states[cell] = _State(now, None)  # the value before it no longer holds
+            self._states[cell] = _State(now, None)  # the earlier value no longer holds
             return "time_out_of_range"
         state = _State(min(time, now) if first else time, value)
         begin = self._begin_of(time)
@@ -98,7 +98,7 @@ class Buckets:
         return ""
 
     def close(self, now: datetime) -> Iterator[Bucket]:
-        """Yield the buckets that are over, oldest first; each is yielded once."""
+        """Yield the buckets that are over, oldest first; each bucket is yielded once."""
         if self._next is not None and now - self._next > MOST_AT_ONCE * self._every:
             self._next = self._begin_of(now)  # this machine slept
             for begin in sorted(one for one in self._open if one < self._next):

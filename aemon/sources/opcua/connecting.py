@@ -1,4 +1,4 @@
-"""The client of a server, with its certificates, and errors of aemon for the library's errors."""
+"""The client of a server, with certificates, and the library's errors as errors of aemon."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -14,8 +14,8 @@ from aemon.errors import AemonError, SourceConfigError, SourceError
 from aemon.sources.opcua.settings import OpcUaSource
 
 ANSWER_SECONDS = 10.0  # longest wait for an answer
-PROBE_SECONDS = 5.0  # between checks that the server still answers
-SESSION = timedelta(minutes=2)  # the server ends a session without requests after this time
+PROBE_SECONDS = 5.0  # time between two checks whether the server still answers
+SESSION = timedelta(minutes=2)  # after this time without requests, the server ends a session
 
 _POLICIES: dict[str, Any] = {
     "Basic256Sha256": security_policies.SecurityPolicyBasic256Sha256,
@@ -41,7 +41,7 @@ _REFUSALS: dict[type[Exception], str] = {
     uaerrors.BadSecurityPolicyRejected: _POLICY,
     uaerrors.BadSecurityModeRejected: _POLICY,
 }
-"""What a person must do, by the error that the server answers."""
+"""Error in the server's answer -> what a person must do."""
 
 
 async def new_client(settings: OpcUaSource) -> Client:
@@ -67,7 +67,7 @@ async def _protect(client: Client, settings: OpcUaSource) -> None:
     for key, path in named.items():
         if not path.is_file():
             raise SourceConfigError(f"{key} {path} is not a readable file")
-    # The server compares the application's name with that of the certificate.
+    # The server compares the application's name with the name in the certificate.
     client.application_uri = _uri_of(_certificate("cert_file", named["cert_file"]))
     _certificate("server_cert_file", named["server_cert_file"])
     own, own_key, its = (
@@ -101,7 +101,7 @@ def _certificate(key: str, path: Path) -> x509.Certificate:
 
 
 def _extension(path: Path) -> str:
-    """Return the format of a file, pem or der, by its content: its name may have any ending."""
+    """Return the format of a file, pem or der, found from its content and not from its name."""
     return "pem" if path.read_bytes().lstrip().startswith(b"-----BEGIN") else "der"
 
 

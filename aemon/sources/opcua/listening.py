@@ -1,4 +1,4 @@
-"""The connection to a server, in a thread with its own event loop; it reconnects by itself."""
+"""The connection to a server, in a thread with its own event loop; the thread reconnects."""
 
 import asyncio
 import contextlib
@@ -23,11 +23,11 @@ from aemon.sources.opcua.values import NotPlainError, time_of, value_of
 from aemon.sources.source import SetAside
 from aemon.threads import start_thread
 
-MOST_RECORDS = 20_000  # that wait for `take`
+MOST_RECORDS = 20_000  # maximum records that wait for `take`
 MOST_SET_ASIDE = 1_000
-MOST_OPEN = 1_000_000  # values in buckets that are not closed; more show a fault
-CLOSE_SECONDS = 1.0  # between two checks whether a bucket is over
-LONGEST_PAUSE_SECONDS = 30.0  # between tries to connect: 1 s, 2 s, 4 s, ...
+MOST_OPEN = 1_000_000  # maximum values in buckets that are not closed; more values show a fault
+CLOSE_SECONDS = 1.0  # time between two checks whether a bucket is over
+LONGEST_PAUSE_SECONDS = 30.0  # maximum pause between tries to connect: 1 s, 2 s, 4 s, ...
 STOP_SECONDS = 15.0
 NO_NODE = "no_node"
 
@@ -41,7 +41,7 @@ class Listener:
     """A thread that listens to the nodes of a server and makes buckets of their values.
 
     Attributes:
-        problem: the error that stops values from arriving; None if there is none.
+        problem: the error that stops values from arriving; None if there is no error.
         is_connected: whether the connection has subscribed to the nodes.
     """
 
@@ -51,8 +51,8 @@ class Listener:
         self._buckets = Buckets(settings.bucket, settings.wait, settings.hold)
         self._arrivals: Arrivals[Bucket] = Arrivals(MOST_RECORDS)
         self._set_aside: deque[SetAside] = deque(maxlen=MOST_SET_ASIDE)
-        self._working = threading.Lock()  # of the buckets
-        self._state = threading.Lock()  # of the thread: it starts once
+        self._working = threading.Lock()  # guards the buckets
+        self._state = threading.Lock()  # guards the thread, which starts once
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
@@ -71,7 +71,7 @@ class Listener:
                 self._thread = start_thread(self._run, f"opcua:{self._settings.url}")
 
     def take(self, limit: int) -> tuple[Piece[Bucket], tuple[SetAside, ...]]:
-        """Hand over at most `limit` buckets that are over, and the values that were set aside."""
+        """Return at most `limit` closed buckets, and the values that were set aside."""
         if not self._over:
             self._close_buckets()
         with self._working:
@@ -85,7 +85,7 @@ class Listener:
         return self._over
 
     def close(self) -> None:
-        """Disconnect and end the thread; buckets that are over can still be taken."""
+        """Disconnect and end the thread; closed buckets can still be taken."""
         with self._state:
             self._over = True
             thread, loop = self._thread, self._loop
@@ -179,7 +179,7 @@ class Listener:
         except NotPlainError:
             value, reason = None, "not_plain"
         with self._working:
-            # A first value may hold since long ago; such a value or its repetition is not late.
+            # The first value of a node may be old; this value or its repetition is not late.
             late = self._buckets.put(cell, value, time, now, first=first)
             if reason or late:
                 self._set_aside.append(
@@ -219,7 +219,7 @@ class _Values:
         self._known: set[Node] = set()
 
     def datachange_notification(self, node: Node, _value: Any, data: Any) -> None:
-        """Add the value of a node; its first value may hold since long ago."""
+        """Add the value of a node; the first value of a node may be old."""
         first = node not in self._known
         self._known.add(node)
         try:

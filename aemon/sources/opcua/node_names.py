@@ -14,10 +14,10 @@ class NodeName:
     """The name of nodes in a configuration.
 
     Attributes:
-        uri: of the namespace of an identifier; empty if its index is given.
-        index: of the namespace.
+        uri: URI of the identifier's namespace; empty if the index is given.
+        index: index of the identifier's namespace.
         name: the identifier, such as `s=Pump1.Flow`; empty if there is a path.
-        path: browse names, beginning below the Objects folder; + is any name.
+        path: browse names from the level below the Objects folder on; + means any name.
     """
 
     uri: str = ""
@@ -26,12 +26,12 @@ class NodeName:
     path: tuple[str, ...] = ()
 
     def always_has(self, level: int) -> bool:
-        """Return whether the name is a path with a level, counted from 0."""
+        """Return whether the name is a path that has the level with a number, counted from 0."""
         return level < len(self.path)
 
 
 def read_node_name(text: str) -> NodeName:
-    """Read `nsu=http://plant.example/;s=Flow`, `ns=2;i=7`, or a path such as `Plant/+/Flow`.
+    """Parse `nsu=http://plant.example/;s=Flow`, `ns=2;i=7`, or a path such as `Plant/+/Flow`.
 
     >>> read_node_name("nsu=urn:plant;s=P1.Flow")
     NodeName(uri='urn:plant', index=0, name='s=P1.Flow', path=())

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def open_source(settings: OpcUaSource, clock: Clock) -> "OpcUa":
-    """Return the stream that settings describe; it does not listen before the first `take`.
+    """Return the stream for some settings; the stream does not listen before the first `take`.
 
     Raises:
         SourceConfigError: the client library is not installed.

@@ -18,12 +18,12 @@ def _server(text: str) -> str:
     """Return the address of a server unchanged.
 
     Raises:
-        ValueError: the text is not such an address, or holds a user or a password.
+        ValueError: the text is not the address of a server, or holds a user or a password.
     """
     try:
         parts = urlsplit(text)
         valid = parts.scheme == "opc.tcp" and parts.hostname and parts.port != 0
-        (parts.hostname or "").encode("idna")  # the form in which the name is looked up
+        (parts.hostname or "").encode("idna")  # the form that is used to resolve the name
     except ValueError:
         valid = False
     if not valid or not text.isascii() or " " in text:

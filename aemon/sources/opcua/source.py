@@ -11,12 +11,12 @@ from aemon.sources.opcua.listening import Listener
 from aemon.sources.opcua.settings import OpcUaSource
 from aemon.sources.source import Arrived
 
-# A column of a node cannot begin with $.
+# These names cannot be columns of nodes: a column of a node cannot begin with $.
 _TIME, _KEY, _ENTITY = "$time", "$key", "$entity"
 
 
 class OpcUa:
-    """A stream of one record of each entity every `bucket`, while the server is connected."""
+    """A stream with a record of each entity for each bucket of time while it is connected."""
 
     roles = Roles(time=_TIME, key=_KEY, entity=_ENTITY)
 
@@ -25,7 +25,7 @@ class OpcUa:
         self._listener = Listener(settings, clock)
 
     def resume(self, _notes: Sequence[str], _wake: Callable[[], None]) -> None:
-        """Do nothing: the server keeps no values for a client that is away."""
+        """Do nothing: the server keeps no values for a client that is not connected."""
 
     def take(self, limit: int) -> Arrived:
         """Hand over at most `limit` complete records, oldest first.

@@ -1,4 +1,4 @@
-"""Finding the nodes that a configuration names, and subscribing to them."""
+"""Functions that find the nodes of a configuration on a server, and subscribe to these nodes."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ from aemon.sources.opcua.settings import OpcUaSource
 from aemon.sources.source import there
 
 MOST_NODES = 20_000
-QUEUED = 10  # values of a node that the server keeps between two of its messages
-_AT_ONCE = 500  # nodes in one request, because servers have limits
+QUEUED = 10  # maximum values of a node that the server keeps between two of its messages
+_AT_ONCE = 500  # maximum nodes in one request, because servers have limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Found:
     """The configured nodes that a server has.
 
     Attributes:
-        cells: node -> its entity and column.
-        missing: configured names without a node, each with the names that exist instead.
+        cells: node -> entity and column of its values.
+        missing: configured names without a node, each with the existing names.
     """
 
     cells: dict[Node, Cell]
@@ -109,7 +109,7 @@ async def _follow(
 ) -> tuple[list[tuple[Node, tuple[str, ...]]], str]:
     """Return the nodes of a path, each with the names of its levels.
 
-    The second value is empty, or names the first missing level and the names that exist instead.
+    The second value is a text: the first missing level and the existing names, or empty.
     """
     reached: list[tuple[Node, tuple[str, ...]]] = [(start, ())]
     for level in path:

@@ -1,4 +1,4 @@
-"""The value of a node as a cell of a record, and the time since which it holds."""
+"""The value of a node as a cell of a record, and the time since which the value holds."""
 
 import math
 from datetime import UTC, date, datetime
@@ -48,7 +48,7 @@ def value_of(data: ua.DataValue) -> Any:
 
 
 def time_of(data: ua.DataValue, whose: str, now: datetime) -> datetime:
-    """Return the time since which a value holds, in UTC; the time of arrival if it has none."""
+    """Return the time since which a value holds, in UTC; the time of arrival if none is given."""
     if whose == "arrival":
         return now
     times = [data.SourceTimestamp, data.ServerTimestamp]

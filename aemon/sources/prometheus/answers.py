@@ -1,4 +1,4 @@
-"""A server's answer to a query: series, or an error with a way out."""
+"""A server's answer to a query: series, or an error that says what to do."""
 
 import base64
 import json
@@ -36,9 +36,9 @@ class Answer:
     """The result of a query.
 
     Attributes:
-        series: as the server returns them: `metric`, the labels, and `values`, pairs of a time and
-            the text of a number.
-        warnings: of the server.
+        series: the series in the server's form: `metric` holds the labels, `values` holds pairs of
+            a time and a number as text.
+        warnings: warnings of the server.
     """
 
     series: list[dict[str, Any]]
@@ -46,12 +46,12 @@ class Answer:
 
 
 def answer_of(reply: Reply, what: str, settings: PrometheusSource) -> Answer:
-    """Return the answer that a reply holds.
+    """Return the answer in the body of a reply.
 
     Args:
-        reply: of the server.
+        reply: reply of the server.
         what: a short description of the request, for messages.
-        settings: of the server, with the secrets that messages must not show.
+        settings: settings of the source, with the secrets that messages must not show.
 
     Raises:
         SourceError: trying again may help.
@@ -84,7 +84,7 @@ def answer_of(reply: Reply, what: str, settings: PrometheusSource) -> Answer:
 
 
 def date_of(reply: Reply) -> datetime | None:
-    """Return the time of a reply by the server's clock, to the second; None if it gives none."""
+    """Return a reply's time by the server's clock, to the second; None if the reply has no time."""
     try:
         date = parsedate_to_datetime(reply.headers.get("date", ""))
     except (TypeError, ValueError):
@@ -176,7 +176,7 @@ def _no_api(what: str, settings: PrometheusSource) -> SourceConfigError:
 
 
 def _forms(settings: PrometheusSource) -> Iterator[str]:
-    """Yield every secret in all forms in which an answer may repeat it."""
+    """Yield every secret of the settings, in each form in which an answer may contain it."""
     given = [secret.get_secret_value() for secret in secrets_of(settings)]
     if settings.basic_auth is not None:
         user = settings.basic_auth

@@ -52,7 +52,7 @@ class Server:
         """Return the server's time, rounded down to the second.
 
         Raises:
-            SourceError: the server cannot be reached, or does not give its time.
+            SourceError: the server cannot be reached, or its reply has no time.
             SourceConfigError: the server refuses the credentials, or has no Prometheus API.
         """
         reply = self._reply("query", {"query": "1"}, "the time")
@@ -68,7 +68,7 @@ class Server:
         """Return the current result of a query: the labels and the value of each series.
 
         Raises:
-            AemonError: as `ranges`.
+            AemonError: the same errors as `ranges`.
         """
         answer = self._look(query)
         with self._understood("a look"):
@@ -78,7 +78,7 @@ class Server:
         """Return the times, in seconds since 1970, of the samples that a range selector selects.
 
         Raises:
-            AemonError: as `ranges`.
+            AemonError: the same errors as `ranges`.
         """
         answer = self._look(selector)
         with self._understood("a look"):
@@ -91,13 +91,14 @@ class Server:
     def ranges(
         self, queries: Mapping[str, str], steps: Steps, made_of: Callable[[str, Answer], _Made]
     ) -> list[_Made]:
-        """Evaluate queries at a range of steps, several at once; return a result for each answer.
+        """Evaluate queries at a range of steps; return one result for each query.
+
+        Several queries are sent at the same time, or are combined into one.
 
         Args:
-            queries: by name.
+            queries: name -> query.
             steps: the range; at most `MOST_POINTS` steps.
-            made_of: makes the result from the name of a query and its answer, in the thread that
-                sent the query.
+            made_of: function that makes the result from the name of a query and its answer.
 
         Raises:
             SourceError: trying again may help.
@@ -118,7 +119,7 @@ class Server:
     def _separately(
         self, queries: Mapping[str, str], steps: Steps, made_of: Callable[[str, Answer], _Made]
     ) -> list[_Made]:
-        """Send each query separately, several at once."""
+        """Send each query separately, up to `AT_ONCE` queries at the same time."""
 
         def asked(name: str) -> _Made:
             what = f"query {name}"
@@ -137,8 +138,8 @@ class Server:
                 one.cancel()
 
     def _combined(self, queries: Mapping[str, str], steps: Steps) -> dict[str, Answer]:
-        """Send all queries as one; a label with the number of the query marks its series."""
-        # A line end ends a comment that a query may end with.
+        """Send all queries as one query; a label of each series has the number of its query."""
+        # A query may end with a comment; a line end closes the comment.
         parts = (
             f'label_replace((\n{query}\n), "{_NUMBER}", "{number}", "", "")'
             for number, query in enumerate(queries.values())
@@ -172,9 +173,10 @@ class Server:
             ) from None
 
     def holds(self, queries: Mapping[str, str], steps: Steps) -> list[int] | None:
-        """Return the positions, from 0, of the steps at which any query has data.
+        """Return the positions, from 0, of the steps at which at least one query has data.
 
-        Return None if the server cannot answer this in one query, such as for scalar queries.
+        Return None if the server cannot find these steps by one query; scalar queries are an
+        example.
 
         Raises:
             SourceError: trying again may help.
@@ -185,7 +187,7 @@ class Server:
             moments = [moment for one in answer.series for moment, _ in one.get("values", ())]
             return {place for moment in moments if (place := steps.place_of(moment)) is not None}
 
-        # A line end ends a comment that the query may end with.
+        # The query may end with a comment; a line end closes the comment.
         asked = {name: f"group((\n{query}\n))" for name, query in queries.items()}
         try:
             return sorted(set().union(*self.ranges(asked, steps, places)))
@@ -193,7 +195,7 @@ class Server:
             return None
 
     def close(self) -> None:
-        """Close all connections and threads; a thread that waits for an answer gets an error."""
+        """Close all connections and threads; waiting for an answer then fails with an error."""
         connections, self._connections = self._connections, None
         pool, self._pool = self._pool, None
         if connections is not None:

@@ -1,4 +1,4 @@
-"""Connections to one server: kept between requests, with a timeout, cut at `close`."""
+"""Connections to one server, kept open between requests; requests have a timeout."""
 
 import base64
 import socket
@@ -27,7 +27,7 @@ class TooLargeError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """A server's reply: status, headers by their names in small letters, and the body."""
+    """A server's reply: the status, the headers (names in lower case), and the body."""
 
     status: int
     headers: dict[str, str]
@@ -37,8 +37,8 @@ class Reply:
 class Connections:
     """Connections that post forms to one server, from several threads at once.
 
-    Redirections are not followed, because credentials would be sent along. Proxies come from the
-    environment.
+    Redirections are not followed, because the credentials would be sent to another server. Proxies
+    are set by environment variables.
     """
 
     def __init__(self, settings: PrometheusSource) -> None:
@@ -71,7 +71,7 @@ class Connections:
                 reply, stays_open = self._exchange(connection, path, form, deadline, as_get)
             except (ConnectionError, HTTPException) as error:
                 self._give_back(connection, stays_open=False)
-                # A server may close an idle connection; only the next request shows it.
+                # A server may close an idle connection; only the next request finds it closed.
                 if reused and not isinstance(error, TimeoutError):
                     self._close_idle()
                     continue
@@ -83,7 +83,7 @@ class Connections:
             return reply
 
     def close(self) -> None:
-        """Close all connections; a thread that waits for an answer fails at once."""
+        """Close all connections; threads that wait for an answer get an error at once."""
         self._closed = True
         self._close_idle()
         with self._lock:
@@ -176,7 +176,7 @@ def _left(deadline: float) -> float:
 
 
 def _read(response: HTTPResponse, sock: socket.socket, deadline: float) -> bytes:
-    """Read an answer to its end before the deadline, and return it uncompressed."""
+    """Read a whole answer before the deadline, and return its body uncompressed."""
     packed = response.getheader("Content-Encoding", "").lower() == "gzip"
     unpack = zlib.decompressobj(wbits=31) if packed else None
     pieces, size = [], 0
@@ -205,13 +205,13 @@ def _context_of(settings: PrometheusSource) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if settings.cert_file is not None:
-        # With an empty password, a key that needs one fails and does not ask at a terminal.
+        # With an empty password, an encrypted key fails; OpenSSL does not ask at a terminal.
         context.load_cert_chain(settings.cert_file, settings.key_file, password="")
     return context
 
 
 def _proxy_of(scheme: str, place: str) -> str:
-    """Return the proxy that the environment names for a server; an empty text if none."""
+    """Return the proxy that the environment sets for a server; an empty text without a proxy."""
     proxy = urllib.request.getproxies().get(scheme, "")
     if not proxy or urllib.request.proxy_bypass(place):
         return ""

@@ -1,4 +1,4 @@
-"""A first configuration for a Prometheus server: its jobs, and queries for their metrics."""
+"""Guesses for a Prometheus server: a monitor for each job, with queries for the job's metrics."""
 
 import re
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _ENTITY = "instance"
 
 
 def guess_jobs(url: str) -> Guesses:
-    """Return a monitor for each job that is scraped, the largest ones first.
+    """Return a monitor for each scraped job, the largest jobs first.
 
     Raises:
         SourceError: the server cannot be reached.
@@ -87,13 +87,13 @@ def _scraped_every(server: Server, job: str, target: str) -> float:
 
 
 def _queries(series: dict[str, float], job: str, targets: int, *, window: int) -> dict[str, str]:
-    """Return a query for each metric: counters as rates, histograms as their means.
+    """Return queries for metrics: the value of a gauge, the rate of a counter, a histogram's mean.
 
     Args:
-        series: number of series by metric.
+        series: metric -> number of its series.
         job: the name of the job, quoted for PromQL.
         targets: number of targets that are scraped.
-        window: of a rate, in seconds.
+        window: the range of `rate`, in seconds.
     """
     names = sorted(
         (name for name in series if not _NO_SIGNAL.fullmatch(name)),
@@ -117,7 +117,7 @@ def _queries(series: dict[str, float], job: str, targets: int, *, window: int) -
 
 
 def _by_label(server: Server, query: str, label: str) -> dict[str, float]:
-    """Return the numbers that a query returns now, by a label's value."""
+    """Return the current result of a query: value of the label -> number."""
     return {labels[label]: value for labels, value in server.now(query) if labels.get(label)}
 
 

@@ -24,7 +24,7 @@ def time_of_mark(mark: Watermark) -> datetime:
     """Return the time of a watermark's step.
 
     Raises:
-        ValueError: the watermark has no time, so another source wrote it.
+        ValueError: the watermark has no time, so a different source wrote the watermark.
     """
     if mark.event_time is None:
         raise ValueError("a watermark of Prometheus has a time")
@@ -32,7 +32,7 @@ def time_of_mark(mark: Watermark) -> datetime:
 
 
 def entity_of(mark: Watermark) -> str | None:
-    """Return the last entity read at a watermark's step; None if its position names none."""
+    """Return the last entity read at a watermark's step; None if the position has no entity."""
     try:
         position = json.loads(mark.position)
     except ValueError:
@@ -42,7 +42,7 @@ def entity_of(mark: Watermark) -> str | None:
 
 
 def without_read(table: pd.DataFrame, after: Watermark | None) -> pd.DataFrame:
-    """Return the records of a table after a watermark."""
+    """Return a table without the records up to a watermark; they were read before."""
     if after is None or ENTITY not in table or not len(table):
         return table
     entity = entity_of(after)

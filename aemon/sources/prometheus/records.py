@@ -1,4 +1,4 @@
-"""Records made from the series of queries: a row for each step and entity with a value."""
+"""Records made from the series of queries: one row for each step and entity that has a value."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ class Series:
 
     Attributes:
         query: the name of the query.
-        column: the column that the values belong to.
-        entity: the entity; empty if the source has no entity.
-        labels: all labels.
+        column: the column of the values.
+        entity: the entity of the series; empty if the source has no entity.
+        labels: all labels of the series.
         places: (V,) positions, from 0, of the steps that have a value.
-        values: (V,) the values; NaN if the server returns NaN.
+        values: (V,) the value at each of these steps; NaN if the server returns NaN.
     """
 
     query: str
@@ -46,13 +46,13 @@ def series_of(
     """Yield the series of a query's answer.
 
     Args:
-        name: of the query.
-        answer: of the query.
+        name: name of the query.
+        answer: answer to the query.
         steps: the steps of the query.
-        settings: with the labels that name entities and columns.
+        settings: settings of the source, with the labels that name entities and columns.
 
     Raises:
-        SourceConfigError: a series lacks such a label, or holds histograms.
+        SourceConfigError: a series lacks the label of the entity or column, or holds histograms.
     """
     for one in answer.series:
         labels = one["metric"]
@@ -63,7 +63,7 @@ def series_of(
             )
         entity = _label(settings.entity, labels, name) if settings.entity else ""
         column = _label(settings.columns, labels, name) if settings.columns else name
-        # (V, 2): times and the texts of numbers, both read as numbers, also NaN and +Inf.
+        # (V, 2): a time and a text; both are converted to numbers, also the texts NaN and +Inf.
         pairs = np.array(one["values"], dtype=object).reshape(-1, 2)
         moments = pairs[:, 0].astype(np.float64)
         places = np.rint((moments - steps.first) / steps.seconds).astype(np.int64)
@@ -86,10 +86,10 @@ def table_of(found: Sequence[Series], steps: Steps, settings: PrometheusSource) 
     Args:
         found: the series of all queries.
         steps: the steps of the queries.
-        settings: with the queries and labels.
+        settings: settings of the source, with the queries and labels.
 
     Raises:
-        SourceConfigError: two series have a value for one cell, or there are too many columns.
+        SourceConfigError: two series have a value for the same cell, or there are too many columns.
     """
     columns = _columns(found, settings)
     entities = sorted({one.entity for one in found}) if settings.entity else [""]
@@ -142,7 +142,7 @@ def _label(label: str, labels: Mapping[str, str], name: str) -> str:
 
 
 def _check_no_overlap(one: Series, other: Series, steps: Steps, settings: PrometheusSource) -> None:
-    """Raise an error if two series have values for the same cell; they may follow each other."""
+    """Raise an error if two series of one column and entity have values at the same step."""
     both = np.intersect1d(one.places, other.places)
     if not len(both):
         return

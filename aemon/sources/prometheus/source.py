@@ -20,7 +20,10 @@ from aemon.sources.prometheus.steps import Steps, step_at, time_of
 from aemon.sources.source import Fetched
 
 GROWTH = 8
-"""Largest growth in steps from one piece to the next, because a piece may hold more entities."""
+"""Largest factor from the number of steps in one query to the number in the next query.
+
+The steps of the next query may hold many more entities.
+"""
 
 REPORTED_GAP, REPORTED_STEPS = timedelta(hours=1), 10
 """A gap without data after the watermark is reported if it is longer than both."""
@@ -33,17 +36,17 @@ UNVERIFIED = (
 )
 
 KNOWN_SECONDS = 600.0
-"""The beginning of the history is searched again after this time; a cold start asks often."""
+"""Seconds for which the first step with data is cached, because a cold start needs it often."""
 
 
 @dataclass
 class _Reading:
-    """The results of one read so far.
+    """The results that one call of `fetch` or `newest` has read so far.
 
     Attributes:
-        tables: records, in pieces.
-        count: number of records.
-        warnings: sentences for the user.
+        tables: tables of records, in the order of time.
+        count: number of records in all tables.
+        warnings: warnings for the user.
     """
 
     tables: list[pd.DataFrame] = field(default_factory=list)
@@ -51,7 +54,7 @@ class _Reading:
     warnings: list[str] = field(default_factory=list)
 
     def add(self, table: pd.DataFrame, *, first: bool = False) -> None:
-        """Add a piece after the others; with `first`, before them."""
+        """Add a table after the other tables; with `first`, before the other tables."""
         self.tables.insert(0 if first else len(self.tables), table)
         self.count += len(table)
 
@@ -59,9 +62,10 @@ class _Reading:
 class PrometheusQueries:
     """Queries evaluated at the multiples of a step, read in the order of time and entity.
 
-    A step is read when `delay` has passed after it, by the server's clock and by this machine's.
-    A later read of the step, such as after a restart, then returns the same. Samples that reach the
-    server still later are behind the watermark: see `hides`.
+    A step is read once `delay` has passed since its time, by both the server's clock and the clock
+    of this machine. By then the server has the samples of the step, and a second read of the step,
+    such as after a restart, returns the same records. Samples that reach the server after `delay`
+    may belong to records that were read before: see `hides`.
     """
 
     in_order_of_arrival = False
@@ -71,10 +75,10 @@ class PrometheusQueries:
         self._clock = clock
         self._server = Server(settings)
         self._seconds = int(settings.step.total_seconds())
-        self._most_steps = MOST_POINTS  # fewer if the server returns no more at once
+        self._most_steps = MOST_POINTS  # fewer if the server refuses this number of steps
         self._last_count = 0  # steps of the last piece
-        self._oldest = (0, -math.inf)  # the first step with data, and when it was searched
-        self._density = 1.0  # records in a step, at the last read
+        self._oldest = (0, -math.inf)  # the first step with data, and the time of the search
+        self._density = 1.0  # records in each step of the last read
 
     @property
     def roles(self) -> Roles:
@@ -102,7 +106,7 @@ class PrometheusQueries:
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """Return at most `limit` records after a watermark, oldest first.
 
-        With None it begins at the first step of `history` that has data.
+        Without a watermark (None), reading begins at the first step of `history` that has data.
 
         Raises:
             SourceError: the server cannot be reached, or cannot answer at the moment.
@@ -136,7 +140,7 @@ class PrometheusQueries:
         """Return the newest `limit` records up to a watermark (None: up to now), oldest first.
 
         Raises:
-            AemonError: as `fetch`.
+            AemonError: the same errors as `fetch`.
         """
         read = _Reading()
         end = self._end(read)
@@ -170,7 +174,7 @@ class PrometheusQueries:
         self._server.close()
 
     def _end(self, read: _Reading) -> int:
-        """Return the last step that is `delay` old; warn if the clocks differ."""
+        """Return the last step that is at least `delay` old; warn if the two clocks differ."""
         local, remote = self._clock(), self._server.time()
         ahead = remote - local
         if abs(ahead) > REPORTED_SKEW:
@@ -188,18 +192,22 @@ class PrometheusQueries:
         return max(0, end - (self._history_steps() - 1) * self._seconds)
 
     def _oldest_known(self, end: int) -> int:
-        """Return the first step of the history, or the first step with data if known."""
+        """Return the first step to read: that of the history, or the first with data, if known."""
         step, found_at = self._oldest
         known = step if time.monotonic() - found_at < KNOWN_SECONDS else 0
         return max(self._first(end), known)
 
     def _following(self, after: Watermark) -> int:
-        """Return the step to read next: the watermark's own step if it may hold more entities."""
+        """Return the step to read next.
+
+        With entities this is the step of the watermark, which may hold further entities. Otherwise
+        this is the step after the watermark.
+        """
         last = step_at(time_of_mark(after), self._seconds)
         return last if self._settings.entity else last + self._seconds
 
     def _steps_for(self, records: int) -> int:
-        """Return how many steps to read for about `records` records."""
+        """Return the number of steps that hold about `records` records."""
         count = min(math.ceil(records / max(self._density, 1.0)) + 1, self._most_steps)
         if self._settings.entity:
             count = min(count, max(1, GROWTH * self._last_count))
@@ -214,7 +222,7 @@ class PrometheusQueries:
         return Steps(first=end - (count - 1) * self._seconds, count=count, seconds=self._seconds)
 
     def _table(self, steps: Steps, read: _Reading) -> pd.DataFrame:
-        """Return the records of some steps; read halves if the server refuses them as too many."""
+        """Return the records of some steps; if the server refuses their number, read two halves."""
         try:
             table = self._queried(steps, read)
         except TooMuchError as error:

@@ -1,4 +1,4 @@
-"""Steps: the times at which queries are evaluated; they are multiples of the step's length."""
+"""Steps: the times at which queries are evaluated. Each is a multiple of the step length."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ class Steps:
     Attributes:
         first: the first step, in seconds since 1970; a multiple of `seconds`.
         count: the number of steps.
-        seconds: between two steps.
+        seconds: the time between two steps.
     """
 
     first: int
@@ -32,7 +32,7 @@ class Steps:
 
 
 def step_at(time: datetime, seconds: int) -> int:
-    """Return the last step up to a time, in seconds since 1970.
+    """Return the last step that is not after a time, in seconds since 1970.
 
     >>> step_at(datetime(1970, 1, 1, 0, 1, 44, tzinfo=UTC), 15)
     90

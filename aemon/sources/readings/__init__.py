@@ -1,1 +1,1 @@
-"""From readings to records: long tables of tags, buckets of time and quality codes, over any source."""
+"""Records made from the readings of any source: long tables, buckets of time, quality codes."""

@@ -1,4 +1,4 @@
-"""Aggregation: many readings become one value for each record and tag."""
+"""Aggregation: the readings of a tag in a bucket become one value of a record."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal
@@ -14,15 +14,15 @@ _OF_NUMBERS = ("mean", "max", "min", "sum", "increase")
 def aggregated(
     readings: pd.DataFrame, aggregations: Mapping[str, str] | str, every: int
 ) -> pd.DataFrame:
-    """Return the value of each cell that has readings: bucket, entity, tag and value.
+    """Return a row for each cell that has readings: bucket, entity, tag and value.
 
-    A cell without a reading that counts has no row: it is missing, and never 0.
+    A cell without a usable reading has no row, because its value is missing and not 0.
 
     Args:
         readings: N readings in order of arrival, with bucket, entity, tag, time, number and word.
         aggregations: how the readings of a tag become one value: one aggregation for all tags, or
-            by tag. A tag that is not named has the mean of its numbers, or its last word if no
-            reading is a number.
+            tag -> aggregation. The default for a tag is the mean of its numbers, or its last word
+            if no reading is a number.
         every: microseconds from one bucket to the next.
     """
     ordered = readings.sort_values("time", kind="stable", ignore_index=True)
@@ -38,9 +38,10 @@ def aggregated(
 def without_numbers(
     readings: pd.DataFrame, aggregations: Mapping[str, str] | str
 ) -> dict[str, str]:
-    """Return tags whose aggregation needs numbers and whose readings are all words.
+    """Return the tags whose aggregation needs numbers although all their readings are words.
 
-    Each tag has an example. A number with a decimal comma is such a word: 12,5.
+    The result maps each tag to an example of its words. A number with a decimal comma, such as
+    12,5, is also a word.
     """
     found = {}
     words = readings[readings["word"].notna() & readings["number"].isna()]
@@ -91,10 +92,10 @@ def _auto(readings: pd.DataFrame, every: int) -> pd.DataFrame:
 
 
 def _increase(readings: pd.DataFrame, every: int) -> pd.DataFrame:
-    """Return the sum of the steps between successive readings of a counter, by bucket.
+    """Return for each bucket how much a counter grew: the sum of steps between its readings.
 
-    A counter that falls was reset and has counted from 0 since. A step across more than one bucket
-    boundary does not count, because it is unknown when the counter grew.
+    If a counter falls, it was reset, and then counted from 0. A step across more than one bucket
+    boundary is left out, because the bucket in which the counter grew is unknown.
     """
     numbers = readings[readings["number"].notna()]
     series = numbers.groupby(["entity", "tag"], observed=True, sort=False)
@@ -124,10 +125,10 @@ _BY_NAME: dict[str, Callable[[pd.DataFrame, int], pd.DataFrame]] = {
 
 
 def as_table(cells: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each record (N), with a column for each tag, by name.
+    """Return a row for each record (N), with a column for each tag; columns are sorted by name.
 
     Args:
-        cells: as `aggregated` returns them.
+        cells: the result of `aggregated`.
         records: (N,) bucket and entity, each pair once, in order.
     """
     index = pd.MultiIndex.from_frame(records[["bucket", "entity"]])

@@ -1,4 +1,4 @@
-"""Cells of bad quality in tables with a column for each measurement: they are missing."""
+"""Removal of cells of bad quality, in tables that have a column for each measurement."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,16 +14,16 @@ from aemon.sources.source import ChecksApart, Fetched, Replayable, there
 
 
 def good_cells(table: pd.DataFrame, qualities: Mapping[str, Quality]) -> pd.DataFrame:
-    """Return a table in which cells of bad quality are missing, without the columns of qualities.
+    """Return a table in which cells of bad quality are missing values.
 
-    A cell without a quality is not good.
+    A cell without a quality counts as bad. The columns that hold qualities are removed.
 
     Args:
         table: N records.
-        qualities: by column, which column holds the quality of its cells and what is good.
+        qualities: column -> the column with the quality of its cells, and the good qualities.
 
     Raises:
-        SourceConfigError: a column that the settings name is not there.
+        SourceConfigError: the table lacks a column that the settings name.
     """
     if not qualities:
         return table
@@ -41,7 +41,7 @@ def good_cells(table: pd.DataFrame, qualities: Mapping[str, Quality]) -> pd.Data
 
 
 def _check(table: pd.DataFrame, qualities: Mapping[str, Quality]) -> None:
-    """Check that all columns which the settings name are there."""
+    """Raise a `SourceConfigError` if the table lacks a column that the settings name."""
     for name, quality in qualities.items():
         for key, column in ((f"quality.{name}", name), (f"quality.{name}.column", quality.column)):
             if column not in table.columns:
@@ -52,11 +52,11 @@ def _check(table: pd.DataFrame, qualities: Mapping[str, Quality]) -> None:
 
 
 class GoodCells:
-    """The records of another source, in which cells of bad quality are missing.
+    """A source that returns the records of another source without the cells of bad quality.
 
     Args:
         below: the source of the records.
-        qualities: by column, which column holds the quality of its cells and what is good.
+        qualities: column -> the column with the quality of its cells, and the good qualities.
     """
 
     def __init__(self, below: Replayable, qualities: Mapping[str, Quality]) -> None:
@@ -65,28 +65,30 @@ class GoodCells:
 
     @property
     def roles(self) -> Roles:
-        """Which columns identify a record."""
+        """The columns that identify a record."""
         return self._below.roles
 
     @property
     def in_order_of_arrival(self) -> bool:
-        """Whether records are read as they come in."""
+        """Whether the reading order of the records is their order of arrival."""
         return self._below.in_order_of_arrival
 
     def hides(self, mark: Watermark | None) -> bool:
-        """Return whether records may appear behind a watermark, of which `fetch` hears nothing."""
+        """Return whether new records may be older than a watermark, where `fetch` misses them."""
         return self._below.hides(mark)
 
     def recognises(self, mark: Watermark) -> bool:
-        """Return whether the position of a watermark is one that such a source writes."""
+        """Return whether the position of a watermark has the form that the source below writes."""
         return self._below.recognises(mark)
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """Return at most `limit` records after a watermark, oldest first; None: from the first.
+        """Return at most `limit` records after a watermark, oldest first.
+
+        Without a watermark (None), reading begins at the first record.
 
         Raises:
             SourceError: the source cannot be read.
-            SourceConfigError: a column that the settings name is not there.
+            SourceConfigError: the table lacks a column that the settings name.
         """
         return self._good(self._below.fetch(after, limit))
 
@@ -95,7 +97,7 @@ class GoodCells:
 
         Raises:
             SourceError: the source cannot be read.
-            SourceConfigError: a column that the settings name is not there.
+            SourceConfigError: the table lacks a column that the settings name.
         """
         return self._good(self._below.newest(until, limit))
 
@@ -114,7 +116,7 @@ class GoodCells:
             self._below.check_apart()
 
     def describe(self) -> str:
-        """Return the source below, in a few words."""
+        """Return a short description of the source below."""
         return self._below.describe()
 
     def close(self) -> None:

@@ -16,8 +16,9 @@ _MISSING = frozenset({"", "nan", "null", "none", "n/a"})
 def split_cells(column: pd.Series) -> tuple[Numbers, Objects]:
     """Return the numbers (N,) and the words (N,) of a column.
 
-    A cell that is not a number is NaN among the numbers; a cell that is not a word is None among
-    the words. A boolean is both, with the number 1 or 0. Infinities are missing.
+    In the array of numbers, a cell that is not a number is NaN. In the array of words, a cell that
+    is not a word is None. A boolean is in both arrays, with the number 1 or 0. An infinity is a
+    missing value.
     """
     words = np.full(len(column), None, dtype=object)
     if column.dtype.kind in "iuf" and isinstance(column.dtype, np.dtype):
@@ -46,7 +47,7 @@ def _finite(numbers: Numbers) -> Numbers:
 
 
 def texts_of(column: pd.Series) -> Objects:
-    """Return identifiers (N,) as text; None if missing; a whole number 12.0 becomes `12`."""
+    """Return identifiers (N,) as text: None for a missing one, `12` for the whole number 12.0."""
     codes, unique = pd.factorize(column.astype(object))
     texts = np.array([_text(value) for value in unique] + [None], dtype=object)
     return texts[codes]

@@ -1,4 +1,4 @@
-"""Gaps in the columns of records, filled with the last reading for a while."""
+"""Filling of missing cells in records with the last reading of the tag, if it is recent enough."""
 
 from collections.abc import Mapping
 
@@ -15,8 +15,8 @@ def with_held_cells(
 
     Args:
         table: (N, ...) bucket, entity and a column for each tag; in order.
-        readings: with entity, tag, time, number and word, also from before the first bucket.
-        holds: tag -> longest time in microseconds from a reading to the beginning of a bucket.
+        readings: entity, tag, time, number and word; readings before the first bucket count too.
+        holds: tag -> maximum time in microseconds from a reading to the beginning of a bucket.
     """
     tags = readings["tag"].astype(str)
     records = pd.DataFrame(
@@ -35,7 +35,7 @@ def with_held_cells(
 
 
 def _last_before(records: pd.DataFrame, readings: pd.DataFrame, longest: int) -> pd.Series:
-    """Return for each record (N,) the last value before its time; NaN if it is too old."""
+    """Return for each record (N,) the last value before its time; NaN if that value is too old."""
     words = readings["word"]
     values = pd.DataFrame(
         {

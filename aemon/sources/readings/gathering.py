@@ -1,4 +1,4 @@
-"""Reading rows for a walk, until there are enough rows for the requested records."""
+"""Reading rows of the underlying source until a walk has enough rows for the requested records."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,21 +25,21 @@ EARLY_SHARE = 0.1
 
 @dataclass(kw_only=True)
 class ReadReport:
-    """Warnings of the underlying source during a walk, and its number of waiting records."""
+    """Warnings of the underlying source during a walk, and the number of its waiting records."""
 
     warnings: list[str] = field(default_factory=list)
     waiting: int = 0
 
 
 class Gatherer:
-    """A reader of the rows of an underlying source for walks.
+    """A reader that adds the rows of an underlying source to walks.
 
     Args:
         below: the underlying source.
-        rows: makes readings of its rows.
+        rows: converter of rows into readings.
         wait: how long a bucket waits for late readings.
-        clock: the time.
-        at_once: how many rows are read at a time.
+        clock: returns the current time.
+        at_once: number of rows in one read.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class Gatherer:
         self._order_checked = False
 
     def complete(self, walk: Walk, over: int) -> int:
-        """Return the bucket before which no more readings are expected, although rows follow."""
+        """Return the bucket before which all buckets are complete, although more rows follow."""
         if self.below.in_order_of_arrival:
             return min(over, walk.newest - self._wait // timedelta(microseconds=1))
         return min(over, walk.newest)
 
     def _check_rest(self, walk: Walk, rows: Rows, now: datetime) -> None:
-        """Check once all following rows, before records are made without them.
+        """Check all rows that follow, once, before records are made without these rows.
 
         Raises:
-            SourceConfigError: many of the rows belong to earlier buckets: rows are not in the order
-                of their times, and there are too many to hold them all.
+            SourceConfigError: many of these rows belong to earlier buckets. So the rows are not in
+                the order of their times, and memory cannot hold them all.
         """
         if self._order_checked:
             return
@@ -82,7 +82,8 @@ class Gatherer:
         """Read rows until there are enough records; return whether more rows follow.
 
         Raises:
-            SourceConfigError: too many readings are out of order, or in buckets that are not over.
+            SourceConfigError: too many readings are out of order, or belong to buckets that are
+                not over.
         """
         now = self._clock()
         for rows, more in self.read(start, report, now):
@@ -109,7 +110,7 @@ class Gatherer:
         return False
 
     def gather_up_to(self, walk: Walk, place: Place, report: ReadReport) -> None:
-        """Read rows after the start of a place, as long as rows may belong before its end."""
+        """Read rows from the start of a place until no further row can belong to its records."""
         for rows, _more in self.read(place.start, report, self._clock()):
             walk.add(rows)
             real = rows.buckets[rows.buckets != NO_BUCKET]
@@ -117,15 +118,19 @@ class Gatherer:
                 return
 
     def newest(self, until: Watermark | None, count: int) -> tuple[Fetched, Rows, bool]:
-        """Return the newest rows up to a watermark, and whether these are all rows."""
+        """Return the newest rows up to a watermark, as fetched and as `Rows`.
+
+        The third value is whether the source has no further rows before them.
+        """
         fetched = self.below.newest(until, count)
         rows = self.rows.read(fetched, None, self._clock())
         return fetched, rows, len(fetched.table) + len(fetched.unreadable) < count
 
     def first_whole(self, rows: Rows, making: Making) -> int | None:
-        """Return the first bucket whose readings are all among the newest rows.
+        """Return the first bucket with all its readings among the newest rows.
 
-        Return None if this is unknown, because readings of one time may be anywhere.
+        Return None if no row is a reading. Return None also for rows in order of arrival, where
+        the readings of a bucket may be among earlier rows.
         """
         real = rows.buckets != NO_BUCKET
         if self.below.in_order_of_arrival or not real.any():
@@ -135,7 +140,7 @@ class Gatherer:
     def read(
         self, start: Watermark | None, report: ReadReport, now: datetime
     ) -> Iterator[tuple[Rows, bool]]:
-        """Yield rows after a watermark until there are no more, each with whether more follow."""
+        """Yield all rows after a watermark, in parts; with each part, whether more rows follow."""
         position, more = start, True
         while more:
             fetched = self.below.fetch(position, self.at_once)
@@ -146,7 +151,10 @@ class Gatherer:
             position = fetched.watermark
 
     def behind(self, rows: Rows, count: int) -> Watermark | None:
-        """Return the underlying source's watermark after the first rows; None if rows changed."""
+        """Return the underlying source's watermark after the first `count` of some rows.
+
+        The rows are read again; return None if they have changed since they were first read.
+        """
         fetched = self.below.fetch(rows.before, count)
         if len(fetched.table) != count or fetched.unreadable:
             return None
@@ -157,10 +165,11 @@ class Gatherer:
 
 
 def _check_order(below: Replayable, walk: Walk, rows: Rows, again: int) -> None:
-    """Raise an error for files with one tag after the other that are too large to sort here.
+    """Check the order of rows in a large file: it may hold all rows of a tag before the next tag.
 
     Raises:
-        SourceConfigError: most rows belong to buckets that were made without them.
+        SourceConfigError: most rows belong to records that were already made without these rows.
+            The file must be sorted by time, because it is too large to be sorted in memory.
     """
     if walk.made and 2 * again > len(rows):
         raise _unordered(below)

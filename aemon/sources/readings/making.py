@@ -1,4 +1,4 @@
-"""The rules by which records are made of readings, from settings."""
+"""The rules for making records from readings, as the settings of a source define them."""
 
 from datetime import timedelta
 
@@ -7,10 +7,10 @@ from aemon.sources.readings.walk import Making
 
 
 def making_of(settings: ReadingsSettings, every: int) -> Making:
-    """Return the rules by which records are made.
+    """Return the rules for making records from readings.
 
     Args:
-        settings: of the source.
+        settings: settings of the source.
         every: microseconds from one bucket to the next.
     """
     bucket = settings.bucket

@@ -1,4 +1,4 @@
-"""The place up to which records were made of readings, as the position of a watermark."""
+"""The place up to which records were made from readings, written as a watermark's position."""
 
 import json
 from dataclasses import dataclass
@@ -13,15 +13,16 @@ _LONGEST_SHOWN = 60
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """The place up to which records were made of readings.
+    """The place up to which records were made from readings and handed over.
 
     Attributes:
-        bucket: beginning of the last bucket that was handed over, microseconds since 1970.
-        entity: the last entity of that bucket that was handed over; None if all of them were.
-        known: number of rows after `start` that are in the records handed over, without late rows.
-        start: the watermark of the underlying source, before every row that is still needed; None
-            at its first row.
-        tags: all tags seen so far: a tag that is silent for a while stays a column.
+        bucket: beginning of the bucket of the last record handed over, microseconds since 1970.
+        entity: entity of the last record handed over; None if all records of the bucket were.
+        known: number of rows after `start` that the records handed over contain. Late rows are not
+            counted.
+        start: watermark of the underlying source, before the first row that is still needed; None
+            if its first row is needed.
+        tags: all tags seen so far. A tag without readings for a while remains a column.
     """
 
     bucket: int
@@ -54,7 +55,7 @@ def read_place(mark: Watermark | None) -> Place | None:
     """Return the place in the position of a watermark; None if there is no position.
 
     Raises:
-        SourceConfigError: aemon did not write the position.
+        SourceConfigError: the position is not in the form that aemon writes.
     """
     if mark is None or not mark.position:
         return None

@@ -31,17 +31,18 @@ class Rows:
     """N rows of the underlying source, in its order.
 
     Attributes:
-        before: the watermark after which the rows were read; None at the first row.
-        after: the watermark at the last of the rows.
-        buckets: (N,) beginnings of their buckets, microseconds since 1970; `NO_BUCKET` if a row is
-            not a reading.
-        entities: (N,) text.
-        times: (N,) microseconds since 1970.
+        before: the watermark after which the rows were read; None if reading began at the first
+            row.
+        after: the watermark of the last row.
+        buckets: (N,) beginning of each row's bucket, microseconds since 1970; `NO_BUCKET` if a row
+            is not a reading.
+        entities: (N,) entity of each row, text.
+        times: (N,) time of each row, microseconds since 1970.
         readings: the values in the rows, one reading in each row, with `READING_COLUMNS`.
-        tags: the columns that the rows make, also columns without a value.
-        unusable: rows that are not readings, as text for messages, by their position.
-        lost: rows that the source could not read, as text for messages; they have no position.
-        given_up: number of keys that the source no longer looks for.
+        tags: the columns that records of these rows have, also columns without a value.
+        unusable: position of a row that is not a reading -> the row as text for messages.
+        lost: rows that the source could not read, as text for messages; no position is known.
+        given_up: number of missing keys that the source no longer looks for.
     """
 
     before: Watermark | None
@@ -64,10 +65,10 @@ class Rows:
         return len(self.buckets)
 
     def up_to(self, bucket: int, entity: str | None) -> npt.NDArray[np.bool_]:
-        """Return a mask (N,) of the rows in records up to that of a bucket and entity.
+        """Return a mask (N,) of the rows that belong to records up to a bucket and entity.
 
-        With entity None, the mask has all rows up to the end of the bucket. A row that is not a
-        reading is in no record; it counts as before every record.
+        With entity None, the mask is true for all rows up to the end of the bucket. A row that is
+        not a reading belongs to no record; the mask is true for it.
         """
         if entity is None:
             return np.asarray(self.buckets <= bucket)
@@ -83,8 +84,8 @@ class RowReader:
     """A converter of the rows of a source into readings.
 
     Args:
-        settings: the meaning of the columns.
-        roles: of the underlying source.
+        settings: settings of the source, with the meaning of the columns.
+        roles: roles of the underlying source.
     """
 
     def __init__(self, settings: ReadingsSettings, roles: Roles) -> None:
@@ -100,9 +101,9 @@ class RowReader:
         """Return the fetched rows with their readings.
 
         Args:
-            fetched: from the underlying source.
-            before: the watermark after which they were read.
-            now: the time; a reading too far ahead of it is unusable.
+            fetched: rows from the underlying source.
+            before: the watermark after which the rows were read.
+            now: the current time; a reading too far ahead of the current time is unusable.
 
         Raises:
             SourceConfigError: a column that the settings name is missing, or a tag has the name of
@@ -164,7 +165,10 @@ class RowReader:
         return entities
 
     def _values(self, table: pd.DataFrame) -> list[_Values]:
-        """Return names and values: all readings together in a long table, else column by column."""
+        """Return tag names and values.
+
+        A long table gives one pair for all rows; any other table gives one pair for each column.
+        """
         if self._pivot is not None:
             if self._pivot.value not in table.columns:
                 return []
@@ -187,7 +191,7 @@ class RowReader:
                 )
 
     def _good(self, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
-        """Return a mask (N,) of the rows with a good quality."""
+        """Return a mask (N,) of the rows whose quality is good."""
         if self._quality is None or not len(table):
             return np.ones(len(table), dtype=bool)
         good = {str(value) for value in self._quality.good}
@@ -231,10 +235,10 @@ def _names(values: Sequence[_Values]) -> frozenset[str]:
 
 
 def check_count(tags: Collection[str]) -> None:
-    """Raise an error if there are too many tags for a plausible pivot.
+    """Check the number of tags: very many tags show that a pivot names the wrong column.
 
     Raises:
-        SourceConfigError: there are more than `MOST_TAGS`.
+        SourceConfigError: there are more than `MOST_TAGS` tags.
     """
     if len(tags) > MOST_TAGS:
         raise SourceConfigError(

@@ -1,4 +1,4 @@
-"""Settings that make records of readings, for every kind of replayable source."""
+"""Settings for making records from readings, common to all kinds of replayable source."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -23,7 +23,7 @@ _ZERO = ("0", "0s", "0m", "0h", "0ms", "0d", 0)
 
 
 class Pivot(Settings):
-    """The columns of a long table, with one reading in each row, that hold tag and value."""
+    """The columns for tag and value in a long table, which has one reading in each row."""
 
     name: Name = Field(description="column with the name of the tag; each tag becomes a column")
     value: Name = Field(description="column with the value of the reading")
@@ -33,7 +33,7 @@ class Pivot(Settings):
 
 
 class Bucket(Settings):
-    """Rules that make one record of an entity from its readings in a period of time."""
+    """Rules for making one record from the readings of an entity in a period of time."""
 
     every: Duration = Field(
         description="length of a bucket; buckets begin at its multiples, counted from 1970 in UTC"
@@ -83,7 +83,7 @@ def _as_bucket(given: object) -> object:
 
 
 class Quality(Settings):
-    """The column with the quality of readings, and the qualities that count."""
+    """The column that holds the quality of readings, and the values that mean good quality."""
 
     column: Name = Field(description="column with the quality of a reading, or of a cell")
     good: tuple[int | str | bool, ...] = Field(
@@ -94,7 +94,7 @@ class Quality(Settings):
 
 
 def _as_quality(given: object) -> object:
-    """Return one quality of rows, or the quality of each column, each checked with its own key."""
+    """Return a quality for rows, or column -> quality of its cells; errors name the key."""
     if not isinstance(given, dict) or not given:
         return given
     if not all(isinstance(one, dict | Quality) for one in given.values()):
@@ -112,7 +112,7 @@ def _quality_at(path: tuple[str, ...], given: object) -> Quality:
 
 
 class Hold(Settings):
-    """The rule that fills a gap with the last reading, for a while."""
+    """The rule for filling a gap with the last reading, and for how long."""
 
     hold: Duration = Field(
         description="longest time for which the last reading fills in for missing readings: 5m"
@@ -120,7 +120,7 @@ class Hold(Settings):
 
 
 class ReadingsSettings(SourceSettings):
-    """The settings of a replayable source, whose rows may be readings."""
+    """Settings of a replayable source with rows that may be readings."""
 
     pivot: Pivot | None = Field(
         None,
@@ -154,17 +154,20 @@ class ReadingsSettings(SourceSettings):
 
     @property
     def holds_readings(self) -> bool:
-        """Whether rows are readings, from which records must be made."""
+        """Whether rows are readings, so that records must be made from them."""
         return self.pivot is not None or self.bucket is not None
 
     @property
     def row_quality(self) -> Quality | None:
-        """The quality of a row, which is one reading or the readings of one moment."""
+        """The setting for the quality of whole rows; None if rows have no quality.
+
+        A row is one reading, or holds the readings of one moment.
+        """
         return self.quality if isinstance(self.quality, Quality) else None
 
     @property
     def cell_qualities(self) -> Mapping[str, Quality]:
-        """The quality of cells, by their column."""
+        """The settings for the quality of cells: column -> quality; empty if there are none."""
         return self.quality if isinstance(self.quality, dict) else {}
 
     @model_validator(mode="after")
@@ -173,7 +176,7 @@ class ReadingsSettings(SourceSettings):
         if self.pivot is not None:
             for key, column in (("name", self.pivot.name), ("value", self.pivot.value)):
                 role = taken.get(column)
-                # A tag may be the key: it is unique beside the time.
+                # The column of tags may be the key: time and tag together are unique.
                 if role is not None and (key, role) != ("name", "key"):
                     raise AtKeyError(
                         ("pivot", key), f"{column} is already the column of the {role}"
@@ -188,7 +191,10 @@ class ReadingsSettings(SourceSettings):
 
 
 def _check_held(settings: ReadingsSettings) -> None:
-    """Raise an error if a sum, count or increase should be held: only a reading can be held."""
+    """Raise an error if a gap is to be filled with an earlier bucket's sum, count or increase.
+
+    Only a reading can fill a gap.
+    """
     ways = settings.bucket.aggregate if settings.bucket is not None else {}
     for column, gap in (settings.gaps or {}).items():
         way = ways if isinstance(ways, str) else ways.get(column)
@@ -197,7 +203,7 @@ def _check_held(settings: ReadingsSettings) -> None:
 
 
 def _check_quality(settings: ReadingsSettings, taken: Mapping[str, str]) -> None:
-    """Refuse a quality that does not fit the shape of the table, or the columns with a role."""
+    """Raise an error if a quality does not fit the shape of the table or the columns' roles."""
     if settings.row_quality is not None and not settings.holds_readings:
         raise AtKeyError(
             "quality",
@@ -221,7 +227,7 @@ def _check_quality(settings: ReadingsSettings, taken: Mapping[str, str]) -> None
 
 
 def _columns_of(settings: SourceSettings) -> Mapping[str, str]:
-    """Return the columns that identify a row: name -> role."""
+    """Return the columns with a role (time, key, entity): name of the column -> role."""
     found: dict[str, str] = {}
     for role in ("time", "key", "entity"):
         value: Any = getattr(settings, role, None)

@@ -1,4 +1,4 @@
-"""A source whose records are made of the readings of another source."""
+"""A source that makes its records from the readings of another source."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -26,28 +26,29 @@ READINGS_AT_ONCE = 20_000
 
 RECORDS_AT_ONCE = 10_000
 MOST_TURNS = 3
-"""Tries to read from the end: 20,000, then 80,000, then 320,000 readings."""
+"""Maximum tries to read from the end: with 20,000, then 80,000, then 320,000 readings."""
 UNCOUNTED = -1
 """`Place.known` if the known rows were not counted."""
 AHEAD = timedelta(hours=1)
 """A reading further ahead of the clock causes a warning."""
 _ALL = np.iinfo(np.int64).max
 SPARSE = 0.6
-"""Records that hold a smaller share of the tags on average cause a warning."""
+"""A warning is given if records hold a smaller share of the tags than this, on average."""
 
 
 class Readings:
-    """Records of another source's readings: one for each entity and bucket of time.
+    """A source with a record for each entity and bucket, made from another source's readings.
 
-    A bucket is handed over once `wait` has passed after its end, and there is a later reading or
-    none has arrived for `wait`. Until then each call reads all its readings again, so that the
-    record is complete. Later readings are counted and reported; a look behind the watermark
-    (`lateness`) finds them as a corrected record.
+    The records of a bucket are handed over once `wait` has passed after its end. In addition, a
+    reading of a later bucket must exist, or no such reading has arrived for `wait`. Until then each
+    call reads all readings of the bucket again, so that the records become complete. Readings that
+    arrive after the records are counted and reported. Reading again before the watermark (the
+    setting `lateness`) returns a corrected record.
 
     Args:
         below: the underlying source, which has the readings.
-        settings: the rules that make records of readings.
-        clock: the time.
+        settings: the rules for making records from readings.
+        clock: returns the current time.
         at_once: number of readings in one read.
     """
 
@@ -71,7 +72,7 @@ class Readings:
         rows = RowReader(settings, below.roles)
         self._gatherer = Gatherer(below, rows, wait, clock, at_once)
         self._making = making_of(settings, rows.every)
-        self._newest: tuple[int, datetime] | None = None  # the newest bucket, and since when
+        self._newest: tuple[int, datetime] | None = None  # the newest bucket, and when first seen
         self._counted: tuple[int, Watermark | None] = (0, None)
 
     @property
@@ -81,7 +82,7 @@ class Readings:
         return Roles(time=below.time, key=BUCKET_KEY, entity=below.entity)
 
     def hides(self, mark: Watermark | None) -> bool:
-        """Return whether readings may appear behind a watermark and `fetch` would not find them."""
+        """Return whether new readings may be older than a watermark, where `fetch` misses them."""
         place = read_place(mark)
         return self._below.hides(place.start if place is not None else None)
 
@@ -96,7 +97,7 @@ class Readings:
         return place.start is None or self._below.recognises(place.start)
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
-        """Return at most `limit` records after a watermark, oldest first; None: from the first."""
+        """Return at most `limit` records after a watermark (None: the first), oldest first."""
         return self._fetch(after, limit, None)
 
     def newest(self, until: Watermark | None, limit: int) -> Fetched:
@@ -110,7 +111,10 @@ class Readings:
         return replace(found, table=table, watermark=until or found.watermark, times=times)
 
     def _from_end(self, place: Place | None, limit: int) -> Fetched | None:
-        """Read backwards from a place; return None if this does not give enough whole buckets."""
+        """Return the newest records up to a place, from the newest rows.
+
+        Return None if these rows do not have enough whole buckets.
+        """
         start = place.start if place is not None else None
         if place is not None and start is None:
             return None
@@ -149,7 +153,7 @@ class Readings:
         return None
 
     def _from_beginning(self, place: Place | None, limit: int) -> Fetched:
-        """Read forward up to a place, and keep the last records."""
+        """Return the newest records up to a place, by reading all rows from the first row on."""
         mark: Watermark | None = None
         kept: list[pd.DataFrame] = []
         more = True
@@ -173,7 +177,9 @@ class Readings:
         return min(count, limit)
 
     def check_apart(self) -> None:
-        """Raise an error if rows of different entities cannot be distinguished; tags do that.
+        """Raise an error if rows of different entities cannot be distinguished.
+
+        A long table needs no check, because its tags distinguish the rows.
 
         Raises:
             SourceConfigError: no column or key shows which rows belong together.
@@ -199,7 +205,7 @@ class Readings:
         Args:
             after: the watermark.
             limit: maximum number of records.
-            closed: a place up to which buckets are over by definition, not by the clock.
+            closed: a place up to which all buckets count as over, whatever the clock says.
         """
         place = read_place(after)
         now = self._clock()
@@ -225,7 +231,7 @@ class Readings:
         return self._as_fetched(walked, report, after, more=walked.more or stopped)
 
     def _ends(self, walk: Walk, closed: Place | None, *, stopped: bool) -> int:
-        """Return the time before which a bucket must begin for its record to be made now."""
+        """Return a time: records of all buckets that begin before this time can be made now."""
         now = self._clock()
         over = self._over_by_clock(now)
         ends = min(over, walk.newest)  # the newest bucket may get more readings
@@ -236,7 +242,7 @@ class Readings:
         return ends if closed is None else max(ends, closed.bucket + 1)
 
     def _over_by_clock(self, now: datetime) -> int:
-        """Return the time before which a bucket must begin to be over by the clock."""
+        """Return a time: all buckets that begin before this time are over by the clock."""
         latest = naive_utc(now - self._wait).astype(np.int64)
         return int(latest) - self._making.every + 1
 
@@ -283,13 +289,13 @@ class Readings:
         )
 
     def _columns(self, names: Collection[str]) -> list[str]:
-        """Return columns in order: first time, key and entity, then tags by name."""
+        """Return the columns in order: first time, key and entity, then the tags by name."""
         roles = self.roles
         first = [name for name in (roles.time, roles.key, roles.entity) if name is not None]
         return [*first, *sorted(set(names) - set(first))]
 
     def _with_roles(self, made: pd.DataFrame) -> pd.DataFrame:
-        """Return made records (N rows) with the columns that identify them."""
+        """Return records (N rows) with the columns that identify a record: time, key, entity."""
         roles = self.roles
         keys = pd.Series([_written(bucket) for bucket in made["bucket"]], dtype="str")
         table = made.drop(columns=["bucket", "entity"]).reset_index(drop=True)
@@ -301,7 +307,7 @@ class Readings:
 
 
 def _sparse(made: pd.DataFrame) -> str:
-    """Return a warning if records hold few of the tags on average; else an empty text."""
+    """Return a warning if records hold few tags on average; otherwise an empty text."""
     tags = made.columns[2:]
     share = float(made[tags].notna().to_numpy().mean()) if len(made) and len(tags) else 1.0
     if share >= SPARSE:
@@ -323,7 +329,7 @@ def _nothing(place: Place) -> Walked:
 
 
 def _up_to(found: Fetched, place: Place | None, entity: str | None) -> pd.DataFrame:
-    """Return the records of a table up to a place."""
+    """Return the fetched records up to a place; all fetched records if the place is None."""
     if place is None:
         return found.table
     if found.times is None:

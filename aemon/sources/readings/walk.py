@@ -1,4 +1,4 @@
-"""One walk over the rows of a source, which makes records of whole buckets in bounded memory."""
+"""A walk over the rows of a source that makes records from whole buckets, in bounded memory."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,18 +14,19 @@ from aemon.sources.readings.position import Place
 from aemon.sources.readings.rows import NO_BUCKET, Rows, check_count
 
 Behind = Callable[[Rows, int], Watermark | None]
-"""Function that returns the watermark after the first n of some rows; None if it is unknown."""
+"""A function: rows and a number n -> the watermark after the first n rows; None if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Making:
-    """The rules by which records are made of readings.
+    """The rules for making records from readings.
 
     Attributes:
-        aggregations: how the readings of a tag become one value: for all, or by tag.
+        aggregations: how the readings of a tag become one value: one aggregation for all tags, or
+            tag -> aggregation.
         every: microseconds from one bucket to the next.
-        back: microseconds before a bucket whose readings also count for it.
-        holds: tag -> longest time in microseconds for which its last reading fills a gap.
+        back: microseconds before a bucket from which its records also need the readings.
+        holds: tag -> maximum time in microseconds for which the last reading fills a gap.
     """
 
     aggregations: Mapping[str, str] | str
@@ -40,11 +41,11 @@ class Walked:
 
     Attributes:
         table: (N, ...) records in order: bucket, entity and a column for each tag.
-        place: the place of the last record handed over; None if no record ever was.
-        more: whether more records were made than fit into the limit.
-        late: number of rows of records that were handed over without them.
+        place: the place of the last record handed over; None if no record was ever handed over.
+        more: whether the walk made more records than the limit.
+        late: number of rows that arrived after their records were handed over.
         unreadable: rows that are not readings, as text for messages.
-        given_up: number of keys that the source no longer looks for.
+        given_up: number of missing keys that the source no longer looks for.
     """
 
     table: pd.DataFrame
@@ -56,11 +57,11 @@ class Walked:
 
 
 class Walk:
-    """A walk that collects the readings of rows and makes records of them, bucket by bucket.
+    """A walk that collects the readings of rows and makes records from them, bucket by bucket.
 
     Args:
-        place: of the last record handed over; None if no record was.
-        making: the rules by which records are made.
+        place: the place of the last record handed over; None if no record was handed over.
+        making: the rules for making records.
     """
 
     def __init__(self, place: Place | None, making: Making) -> None:
@@ -69,7 +70,7 @@ class Walk:
         self._bucket = place.bucket if place is not None else NO_BUCKET
         self._entity = place.entity if place is not None else None
         self._start = place.start if place is not None else None
-        self._over = 0  # rows in records that were made before
+        self._over = 0  # rows of records that were already made
         self._rows: list[Rows] = []
         self._readings: list[pd.DataFrame] = []
         self._pairs: list[pd.DataFrame] = []
@@ -87,7 +88,7 @@ class Walk:
         return sum(map(len, self._readings))
 
     def add(self, rows: Rows) -> int:
-        """Add the next rows; return how many of them belong to records that were made before."""
+        """Add the next rows; return the number of rows whose records were already made."""
         real = rows.buckets != NO_BUCKET
         over = rows.up_to(self._bucket, self._entity) & real
         self._over += int(over.sum())
@@ -104,11 +105,11 @@ class Walk:
         return int(over.sum())
 
     def ready(self, before: int) -> int:
-        """Return how many records there are before a bucket, including records already made."""
+        """Return the number of records before a bucket: those already made, and all others."""
         return self.made + len(self._open_records(before))
 
     def make(self, before: int) -> None:
-        """Make records of all buckets that begin before a time, and forget their readings."""
+        """Make the records of all buckets that begin before a time; drop unneeded readings."""
         records = self._open_records(before)
         if not len(records):
             return
@@ -125,15 +126,15 @@ class Walk:
         self._pairs = [pairs[pairs["bucket"] >= before]]
 
     def forget_rows(self) -> None:
-        """Forget leading rows that no later record needs.
+        """Drop the first rows, up to the first row that a later record needs.
 
-        All records made so far must be handed over.
+        The caller must then hand over all records made so far.
         """
         while self._rows and not self._needed(self._rows[0], self._bucket, self._entity).any():
             self._pass(self._rows.pop(0))
 
     def finish(self, limit: int, behind: Behind) -> Walked:
-        """Return the first `limit` records that were made, and the place of the last of them."""
+        """Return the first `limit` records that were made, and the place of the last one."""
         made = pd.concat(self._made, ignore_index=True) if self._made else _no_records()
         table = made.iloc[:limit].reindex(columns=["bucket", "entity", *sorted(self._tags)])
         bucket, entity = self._bucket, self._entity
@@ -167,7 +168,10 @@ class Walk:
         )
 
     def _left_over(self, bucket: int, entity: str | None, behind: Behind) -> int:
-        """Move the start to the first row that is needed; count rows of made records after it."""
+        """Move the start to the first row that later records need.
+
+        Return how many rows after the start belong to records up to a bucket and entity.
+        """
         left = 0
         is_start_found = False
         for rows in self._rows:
@@ -197,7 +201,7 @@ class Walk:
         self._unreadable += rows.all_unusable
 
     def _needed(self, rows: Rows, bucket: int, entity: str | None) -> npt.NDArray[np.bool_]:
-        """Return a mask (N,) of the rows that count for a record after this one."""
+        """Return a mask (N,) of the rows that records after a bucket and entity need."""
         real = rows.buckets != NO_BUCKET
         needed = ~rows.up_to(bucket, entity)
         if self._making.back:
@@ -205,7 +209,7 @@ class Walk:
         return np.asarray(needed & real)
 
     def _needed_readings(self, readings: pd.DataFrame) -> pd.DataFrame:
-        """Return the readings that count for records that are not made yet."""
+        """Return the readings that are needed for records which are not made yet."""
         if self._bucket == NO_BUCKET:
             return readings
         first = self._bucket - self._making.back
