@@ -48,7 +48,7 @@ class Backlog:
         self._learned = 0  # training records of the active detector
         self._since: datetime | None = None  # event time at which the newest detector came
         self._until: datetime | None = None
-        self._records = 0  # number of records judged by the newest detector
+        self._records = 0  # number of records judged since the newest detector came
         self._piece_from: datetime | None = None
         self._piece_records = 0
 

@@ -32,7 +32,7 @@ def looked_for_since(newest: datetime, settings: MonitorSettings) -> datetime:
         hour = (since - back * _HOUR).astimezone(zone).replace(minute=0, second=0, microsecond=0)
         first, second = hour.replace(fold=0), hour.replace(fold=1)
         if first.utcoffset() != second.utcoffset() and since < first.astimezone(UTC) + 2 * _HOUR:
-            return min(since, first.astimezone(UTC) - _INSTANT)  # the hour's first moment occurs twice
+            return min(since, first.astimezone(UTC) - _INSTANT)  # this moment occurs twice
     return since
 
 
