@@ -91,7 +91,7 @@ def needed_for(columns: int, settings: MonitorSettings) -> int:
 
 
 def judged_columns(names: list[str], roles: Roles, settings: ColumnSettings) -> list[str]:
-    """Return the names of the columns that may be judged; a column's values may still exclude it."""
+    """Return the names of the columns that may be judged; later, values may exclude columns."""
     excluded = {roles.time, roles.key, roles.entity, *settings.exclude}
     chosen = settings.include if settings.include is not None else names
     return [name for name in chosen if name in names and name not in excluded]
@@ -126,8 +126,8 @@ def first_training(store: Store, monitor: str) -> str:
 def is_provisional(stored: StoredDetector) -> bool:
     """Return whether a detector has too few calibration records to show its target rate.
 
-    A detector with `MOST_WANTED` records is not provisional. A target rate that is too small for
-    so many records always comes from a fitted tail.
+    A detector with `MOST_WANTED` calibration records is not provisional. A smaller target rate
+    than these records can show always comes from a fitted tail.
     """
     return _falls_short(stored.calibration_records, stored.false_alarm_rate)
 

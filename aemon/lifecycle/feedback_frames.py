@@ -13,7 +13,7 @@ from aemon.store.feedback import Feedback, StoredAnomaly, stored_anomalies
 from aemon.store.store import Store
 
 FindFeedback = Callable[[str, str], Feedback | None]
-"""Function of (entity, key) that returns the last feedback on this record; None without feedback."""
+"""Function of (entity, key) that returns the last feedback on this record, or None."""
 
 
 def last_feedback(entries: Sequence[Feedback]) -> FindFeedback:

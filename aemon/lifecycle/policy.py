@@ -157,7 +157,7 @@ def pause_after(failures: int, remedy: Remedy | None = None) -> timedelta:
     """Return the pause after a failed training.
 
     Args:
-        failures: number of consecutive failures before this failure.
+        failures: number of consecutive failed trainings before this training.
         remedy: remedy of the training's error; None if the training ended without an error, for
             example by a timeout.
     """

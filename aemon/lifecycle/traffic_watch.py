@@ -23,7 +23,7 @@ class Watched:
 
     Attributes:
         entities: whether silent entities are reported.
-        silent_after: pause after which an entity is silent; None to use the entity's pauses in
+        silent_after: pause after which an entity is silent; None for the entity's longest pause in
             training.
         rate: whether an unusual number of records is reported.
     """

@@ -83,14 +83,6 @@ def train_once(
     existing records. A later training uses only judged records. Feedback is used as described in
     `choose_records`.
 
-    Args:
-        name: name of the monitor.
-        settings: settings of the monitor.
-        store: the results database.
-        clock: the time.
-        why: the person or reason that asked for the training.
-        trial: whether the new detector is on trial.
-
     Raises:
         TrainingError: there are too few records, or they cannot be learned.
         StaleWatermarkError: another daemon has trained a detector meanwhile.

@@ -153,7 +153,7 @@ def rule_on(
     asked_for = not alike or not isclose(rate, active[0].false_alarm_rate)
     stage = stage_of(records, began_at, rate, settings.life, now, asked_for=asked_for)
     evidence = None
-    if trial is not None and stage.ripe and not shadow.unfit:  # otherwise the evidence is not needed
+    if trial is not None and stage.ripe and not shadow.unfit:  # else it is not needed
         confirmed, lost = _confirmed(store, name, active[1], shadow.detector)
         evidence = Evidence(
             **{count: getattr(trial, count) for count in COUNTS},

@@ -129,7 +129,10 @@ class EpisodeTracker:
         return Advanced(members=members, news=tuple(news), counts=counts)
 
     def _near(self, commit: Commit, entity: str, time: datetime) -> Episode | None:
-        """Return the episode that contains a late anomaly, or is at most `gap` records from it."""
+        """Return the episode that a late anomaly joins; None without such an episode.
+
+        The episode contains the time of the anomaly, or at most `gap` normal records lie between.
+        """
         within = self.settings.longest_gap
         near = episode_near(commit.connection, self.monitor, entity, time, within)
         return near[0] if near is not None and near[1] <= self.settings.gap else None
