@@ -1,1 +1,1 @@
-"""The daemon: its threads and processes, and the place where every part is put together."""
+"""The daemon: its threads and processes, and the code that connects all parts."""

@@ -1,4 +1,4 @@
-"""Doubts about the clock: if it was set ahead, removal by age would delete too much."""
+"""Doubts about the clock: with a clock that is ahead, removal by age would delete too much."""
 
 import time
 from collections.abc import Callable
@@ -8,9 +8,9 @@ from aemon.clock import LEAST_STEP, Clock, ClockSteps, format_duration
 from aemon.store.ledger import resumes_after
 from aemon.store.store import Store
 
-HOLD = timedelta(days=1)  # of work at the new time, in which a person may correct the clock
-LEAST_GAP = timedelta(hours=1)  # without runs: a daemon that was off looks like a wrong clock
-TICKS_IN_GAP = 2  # pauses of the monitor that runs most often
+HOLD = timedelta(days=1)  # time after a step of the clock in which a person may correct the clock
+LEAST_GAP = timedelta(hours=1)  # least time without runs that looks like a step of the clock
+TICKS_IN_GAP = 2  # least length of such a gap, in pauses of the monitor that runs most often
 
 _TODO = "`aemon db prune` removes at once"
 
@@ -18,12 +18,13 @@ _TODO = "`aemon db prune` removes at once"
 class ClockDoubt:
     """A comparison of the clock with the machine's steady clock and with the times in the ledger.
 
-    The ledger shows a step before the last start as a gap longer than the pause between runs.
+    If the clock was set ahead before the last start, the ledger has a gap that is longer than the
+    pause between two runs. The gap of a daemon that was not running looks the same.
 
     Args:
-        store: the store whose ledger shows when aemon worked.
+        store: the store, which has the ledger.
         clock: the time, which a person or NTP may set.
-        steady: a clock in seconds that nothing sets.
+        steady: a steady clock in seconds, which does not change when the time is set.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class ClockDoubt:
         self._steps = ClockSteps(clock, HOLD, steady)
 
     def reason(self, pause: timedelta) -> str:
-        """Return why nothing should be removed by age yet; empty if ages can be trusted.
+        """Return the reason why removal by age must wait; empty if the clock can be trusted.
 
         Args:
             pause: the pause between two runs of the monitor that runs most often.

@@ -1,4 +1,4 @@
-"""The daemon: wires monitors, scheduler, workers, metrics and web together, and stops cleanly."""
+"""The daemon: connects monitors, scheduler, workers, metrics and web, and stops them in order."""
 
 import logging
 import signal
@@ -49,14 +49,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# How long a stopping daemon waits:
+# Waiting times of a stopping daemon:
 STOP_SECONDS = 6.0  # for running runs to commit
-GIVE_BACK_SECONDS = 1.0  # until its leases are given back
+GIVE_BACK_SECONDS = 1.0  # for the return of its leases
 LAST_RECORDS_SECONDS = 0.5  # at most, for the last records of streams
-CUT_OFF_SECONDS = 1.0  # until hanging queries are cancelled
-LAST_WORD_SECONDS = 1.5  # at least, for receivers to answer
+CUT_OFF_SECONDS = 1.0  # for the cancellation of hanging queries
+LAST_WORD_SECONDS = 1.5  # at least, for the answers of receivers
 AWAKE_EVERY_SECONDS = 0.2
-CLOCK_STEP_SECONDS = 5.0  # a smaller step is a clock being slewed
+CLOCK_STEP_SECONDS = 5.0  # NTP makes smaller steps when it adjusts the clock slowly
 
 
 class Daemon:
@@ -134,9 +134,9 @@ class Daemon:
         return f"{host}:{port}"
 
     def run(self) -> ExitCode:
-        """Work until SIGTERM or SIGINT, then end within ten seconds.
+        """Watch the monitors until SIGTERM or SIGINT, then end within ten seconds.
 
-        The daemon also ends if one of its threads dies.
+        The daemon also ends, with `FAILED`, if a thread that it needs has ended.
 
         Raises:
             ResourceError: the machine cannot start a thread.
@@ -225,7 +225,7 @@ class Daemon:
                 self._reload_short = False
 
     def _reload(self) -> None:
-        """Use a changed configuration, except for the keys that need a restart."""
+        """Read the configuration file, and use its changes, except for keys that need a restart."""
         requested, self._asked_to_reload = self._asked_to_reload, False
         if requested:
             self._notifier.reloading()

@@ -1,4 +1,4 @@
-"""The daemon's health, for systemd, health checks and the status page."""
+"""The health of the daemon, for systemd, health checks and the status page."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -15,14 +15,14 @@ HEARTBEAT_LOST_SECONDS = 6 * HEARTBEAT_SECONDS
 
 
 class Condition:
-    """The state of the daemon: whether its scheduler is alive, and a summary of its work.
+    """The condition of the daemon: the state of its scheduler, and a summary of its work.
 
     Args:
-        store: the store, which knows the open episodes.
-        scheduler: the scheduler, whose heartbeat is the daemon's.
-        leasing: the leases, which know the monitors watched here.
+        store: the store, which has the open episodes.
+        scheduler: the scheduler of the daemon.
+        leasing: the leases, which have the names of the monitors watched here.
         monitors: the monitors that the daemon watches; the mapping changes with the leases.
-        dead: returns the name of an ended thread that runs depend on; empty if none has ended.
+        dead: returns the name of an ended thread that the daemon needs; empty if no thread ended.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class Condition:
 
     @property
     def alive(self) -> bool:
-        """Whether the heartbeat is recent and every thread that runs depend on is alive."""
+        """Whether the heartbeat is recent, and all threads that the daemon needs are alive."""
         age = self._age()
         return age is not None and age < HEARTBEAT_LOST_SECONDS and not self._dead()
 
     def health(self) -> Health:
-        """Return the daemon's health. A busy daemon needs no restart."""
+        """Return the health of the daemon; a daemon that is only busy needs no restart."""
         return Health(
             started=self._beat_at is not None,
             alive=self.alive,
@@ -61,7 +61,7 @@ class Condition:
         )
 
     def line(self) -> str:
-        """Return a summary of one line: `12 monitors, 3 learning, 1 episode open`."""
+        """Return a summary in one line, such as `12 monitors, 3 learning, 1 episode open`."""
         held = self._leasing.held
         learning = sum(self._learns(name) for name in held)
         parts = [_counted(len(held), "monitor")]
@@ -87,7 +87,7 @@ class Condition:
         return None if self._beat_at is None else time.monotonic() - self._beat_at
 
     def _busy(self) -> str:
-        """Return why runs may have to wait; empty if they do not wait."""
+        """Return the reason why runs may have to wait; empty if no run has to wait."""
         if short := self._scheduler.short_seconds():
             return f"the machine has had no thread for runs for {short:.0f} s"
         quick, slow, waiting = self._scheduler.slots.busy()

@@ -1,4 +1,4 @@
-"""The daemon's side of the leases: its heartbeat, and the monitors that it may watch."""
+"""The leases of a daemon: its heartbeat, and the monitors that the daemon may watch."""
 
 import hashlib
 import logging
@@ -22,20 +22,21 @@ from aemon.store.leases import Knowledge, Replica, give_back, hold, some_free
 from aemon.store.store import Store
 from aemon.threads import start_thread
 
-LOOK_EVERY_SECONDS = 1.0  # with several replicas, between two looks for returned leases
-MOST_NAMED = 20  # monitors in one line of the log
+LOOK_EVERY_SECONDS = 1.0  # with several replicas, between two checks for returned leases
+MOST_NAMED = 20  # monitors named in one line of the log
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """Callbacks that begin and end the watching of monitors.
+    """The callbacks that begin and end the watching of monitors.
 
     Attributes:
-        on_won: called at every heartbeat with each monitor that is held, and with its fence.
-        on_lost: called with a monitor that is not to be watched here any more.
-        running: returns whether a run of a monitor is running; its lease is returned after that.
+        on_won: called at every heartbeat, for each monitor held here, with its name and its fence.
+        on_lost: called with the name of a monitor that must not be watched here any longer.
+        running: returns whether a run of the named monitor is running; the monitor's lease is
+            returned after the run.
     """
 
     on_won: Callable[[str, Fence], None]
@@ -44,12 +45,12 @@ class Watch:
 
 
 class Leasing:
-    """The leases of this daemon's share of the monitors, held by a thread of its own.
+    """The leases of this daemon's share of the monitors, renewed by a separate thread.
 
     Args:
-        store: a store of its own, so that heartbeats do not wait for a scoring run's connection.
+        store: a separate store, so that heartbeats do not wait for the connection of a scoring run.
         me: this daemon.
-        lease: a replica without a heartbeat for this time loses its monitors.
+        lease: a replica that writes no heartbeat for this time loses its leases.
         metrics: the metrics that show which monitors are held.
         watch: the callbacks that begin and end the watching of monitors.
     """
@@ -65,7 +66,7 @@ class Leasing:
         self._on_lost = watch.on_lost
         self._running = watch.running
         self._names: tuple[str, ...] = ()
-        self._naming = threading.Lock()  # so that no heartbeat shows a monitor dropped meanwhile
+        self._naming = threading.Lock()  # so that no heartbeat shows metrics of a removed monitor
         self._held: dict[str, Fence] = {}
         self._leaving: set[str] = set()  # held and not yet given back, but no longer watched
         self._live = 1
@@ -77,20 +78,20 @@ class Leasing:
 
     @property
     def held(self) -> Collection[str]:
-        """The monitors that are watched here."""
+        """Names of the monitors that are watched here."""
         return self._held.keys() - self._leaving
 
     def fence_of(self, name: str) -> Fence | None:
-        """Return the fence of a monitor that is to be watched here; None for other monitors."""
+        """Return the fence of a monitor that this daemon watches; None for other monitors."""
         return None if name in self._leaving else self._held.get(name)
 
     @property
     def live(self) -> int:
-        """Number of live replicas at the last heartbeat, this one included."""
+        """Number of live replicas at the last heartbeat, including this replica."""
         return self._live
 
     def start(self, names: Iterable[str]) -> None:
-        """Take the leases that are free now, then continue in a thread.
+        """Take the leases of monitors that are free now, then renew the leases in a thread.
 
         Raises:
             ResourceError: the machine cannot start a thread.
@@ -101,11 +102,15 @@ class Leasing:
 
     @property
     def threads(self) -> list[threading.Thread]:
-        """The thread without which the leases are lost."""
+        """The thread that renews the leases; empty before the start."""
         return [self._thread] if self._thread is not None else []
 
     def watch(self, names: Iterable[str]) -> None:
-        """Hold a share of these monitors from now on; each has its row in `monitors` already."""
+        """Set the monitors of which this daemon holds a share.
+
+        Args:
+            names: names of all configured monitors; the table `monitors` has a row for each name.
+        """
         with self._naming:
             dropped = set(self._names) - set(names := tuple(names)) - self._held.keys()
             self._names = names
@@ -117,7 +122,7 @@ class Leasing:
         """Return all leases, so that other replicas take them at once.
 
         Args:
-            wait_seconds: at most this long; a store that hangs does not delay the end further.
+            wait_seconds: longest time to wait, because the store may hang.
         """
         self._over.set()
         self._wake.set()
@@ -152,7 +157,7 @@ class Leasing:
         return self._live > 1 and not self._fails and some_free(self._store, self._names)
 
     def _beat(self) -> None:
-        """Write a heartbeat, and note which leases were won and lost."""
+        """Write a heartbeat; begin and end the watching of monitors as leases were won and lost."""
         self._next_beat = time.monotonic() + beat_every(self._lease).total_seconds()
         names = self._names
         try:
@@ -191,7 +196,7 @@ class Leasing:
         self._show_episodes()
 
     def _begin_held(self) -> None:
-        """Watch the monitors held here; a monitor that fails is tried again at the next heartbeat."""
+        """Begin to watch all held monitors; after an error, the next heartbeat tries again."""
         for name in self.held:
             try:
                 self._on_won(name, self._held[name])
@@ -200,9 +205,10 @@ class Leasing:
                 log(logger, logging.ERROR, Action.LEASE_FAILED, what)
 
     def _show_episodes(self) -> None:
-        """Update the metrics of open episodes.
+        """Update the metrics of open episodes at every heartbeat.
 
-        People acknowledge episodes between runs, and runs may be hours apart.
+        Runs alone are not enough: people acknowledge episodes between runs, and the time between
+        two runs may be hours.
         """
         try:
             with self._store.reading() as connection:
@@ -237,7 +243,7 @@ class Leasing:
         self._log(Action.LEASE_RETURNED, idle)
 
     def _failed(self, error: Exception) -> None:
-        """Log an error of the store, once until a heartbeat succeeds."""
+        """Log an error; further errors are not logged until a heartbeat succeeds."""
         if not self._fails:
             log(logger, logging.WARNING, Action.LEASE_FAILED, _words(error))
         self._fails = True
@@ -259,18 +265,18 @@ _PROCESSES = Path("/proc/self/ns/pid")
 
 
 def own_name() -> str:
-    """Return `host:process:place`, a name that no other live daemon has.
+    """Return `host:process:place`, the default name of a daemon, unique among live daemons.
 
-    The place identifies the host's boot and its PID namespace, that is, the processes that see
-    each other's numbers.
+    The place identifies the boot of the host and the PID namespace. Processes with the same place
+    see each other's process numbers.
     """
     return f"{socket.gethostname()}:{os.getpid()}:{_place()}"
 
 
 def is_gone(name: str) -> bool:
-    """Return whether the daemon of this name has certainly ended.
+    """Return whether the daemon with this name has certainly ended.
 
-    This is known only for names that `own_name` made in this place; False for all other names.
+    The answer is False for a name that `own_name` did not make, or made in a different place.
     """
     *_, pid, place = name.rsplit(":", 2) if name.count(":") > 1 else ("", "", "")
     if not pid.isdigit() or not place or place != _place():
@@ -286,7 +292,10 @@ def is_gone(name: str) -> bool:
 
 
 def _place() -> str:
-    """Return eight letters that processes share if they see each other's PIDs; empty if unknown."""
+    """Return the place of this process, eight hexadecimal digits; empty if unknown.
+
+    Processes have the same place if they see each other's process numbers.
+    """
     try:
         place = f"{_BOOT.read_text()} {_PROCESSES.readlink()}"
     except OSError:  # not Linux: no daemon is known to have ended
@@ -295,5 +304,5 @@ def _place() -> str:
 
 
 def beat_every(lease: timedelta) -> timedelta:
-    """Return the time between two heartbeats; two missed heartbeats lose no lease."""
+    """Return the time between two heartbeats: a replica keeps its leases if two are missed."""
     return lease / 3

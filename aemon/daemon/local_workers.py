@@ -1,7 +1,8 @@
 """Training workers on this host: one process for each task.
 
-A process is forked from a clean server process, and returns all its memory when it ends. Torch is
-not preloaded into that server: it would hold some 200 MB for ever to save a second of each training.
+A process is forked from a clean server process, and returns all its memory when it ends. The
+server process does not preload torch: torch would always take 200 MB there, and save only one
+second of each training.
 """
 
 import multiprocessing
@@ -23,15 +24,15 @@ from aemon.threads import start_thread
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
-LOOK_SECONDS = 0.2  # between two looks at a worker's memory
+LOOK_SECONDS = 0.2  # between two checks of a worker's memory
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class LocalWorkers:
-    """Workers that run every task in a process of its own; a task can be killed at any moment.
+    """Workers that run each task in a separate process, which can be killed at any moment.
 
     Args:
-        capacity: how many tasks run at once on this host.
+        capacity: number of tasks that may run at the same time on this host.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -39,19 +40,19 @@ class LocalWorkers:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([])  # no modules of the daemon, not even __main__
         self._processes: dict[Future[Any], ForkServerProcess] = {}
-        self._too_large: dict[Future[Any], str] = {}  # killed for their memory, and why
+        self._too_large: dict[Future[Any], str] = {}  # why a task was killed, if for its memory
         self._lock = threading.Lock()
         self._closed = False
 
     @property
     def capacity(self) -> int:
-        """How many tasks run at once on this host."""
+        """Number of tasks that may run at the same time on this host."""
         return self._capacity
 
     def submit(
         self, fn: Callable[[*Arguments], T], /, *args: *Arguments, memory: int | None = None
     ) -> Future[T]:
-        """Start `fn` in a new process; kill the process if it takes more than `memory` bytes.
+        """Run `fn` in a new process; kill the process if it takes more than `memory` bytes.
 
         The future fails with `WorkerError` if the process dies without an answer.
 
@@ -72,7 +73,7 @@ class LocalWorkers:
     def _start(
         self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], undo: ExitStack
     ) -> tuple[ForkServerProcess, Connection]:
-        """Start a process for a task. Return the process and the pipe on which its answer comes.
+        """Start a process for a task; return the process and the pipe that receives the answer.
 
         Raises:
             ResourceError: the machine cannot start a process or open a file.
@@ -96,7 +97,7 @@ class LocalWorkers:
         return process, own_end
 
     def _drop(self, future: Future[Any]) -> None:
-        """End a process whose answer is not needed."""
+        """Kill the process of a task whose answer is not needed, and forget the task."""
         with self._lock:
             process = self._processes.pop(future)
         process.kill()
@@ -109,7 +110,7 @@ class LocalWorkers:
         pipe: Connection,
         most_bytes: int | None,
     ) -> None:
-        """Wait for one worker's answer, or for its death."""
+        """Wait until a worker answers or dies, and set the result or the error of its future."""
         try:
             while most_bytes is not None and not pipe.poll(LOOK_SECONDS):
                 taken = _resident_bytes(process.pid)
@@ -138,14 +139,14 @@ class LocalWorkers:
             )
 
     def kill(self, future: Future[Any]) -> None:
-        """End a task's process at once; its future fails with `WorkerError`."""
+        """Kill the process of a task at once; the task's future fails with `WorkerError`."""
         with self._lock:
             process = self._processes.get(future)
         if process is not None:
             process.kill()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more tasks; kill the running ones if they are to be cancelled."""
+        """Refuse further tasks; with `cancel_futures`, kill the running tasks."""
         self._closed = True
         with self._lock:
             running = list(self._processes.values())
@@ -157,7 +158,7 @@ class LocalWorkers:
 
 
 def _resident_bytes(pid: int | None) -> int:
-    """Return the resident memory of a process, in bytes; 0 after its end."""
+    """Return the resident memory of a process in bytes; 0 if the process has ended."""
     try:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
@@ -171,7 +172,7 @@ def _how_it_died(exit_code: int | None) -> tuple[str]:
 
 
 def _work(pipe: Connection, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    """Run one task in the worker's process, and send its result or its error."""
+    """Run one task in the worker's process, and send the result or the error to the daemon."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which ends workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for variable in _ONE_THREAD:

@@ -1,4 +1,4 @@
-"""Scoring once without a daemon, by the daemon's runner and with rows in the ledger."""
+"""Scores monitors once without a daemon, with the same runner and ledger as the daemon."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -17,11 +17,11 @@ from aemon.run_report import RunReport
 from aemon.store.store import Store
 
 LONGEST_AGAIN = timedelta(days=7)
-"""The time limit for judging a whole history again: no other run waits for it."""
+"""Timeout for judging a whole history again; it is long because no other run has to wait."""
 
 
 def score_monitors(monitors: Mapping[str, MonitorSettings], store: Store) -> list[RunReport]:
-    """Judge every new record of these monitors. Return a report for each run, failed or not."""
+    """Judge all new records of these monitors; return a report for each run, failed or not."""
 
     def work(monitor: Monitor) -> Work:
         return monitor.score_once

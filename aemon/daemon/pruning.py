@@ -1,4 +1,4 @@
-"""The prune job: it removes old results, and closes the ledger's rows of lost runs."""
+"""The prune job: removes old results, and closes the ledger rows of lost runs."""
 
 import logging
 import time
@@ -22,15 +22,16 @@ from aemon.store.store import Store
 logger = logging.getLogger(__name__)
 
 ENOUGH_SECONDS = 300.0  # for one monitor in one round; the next round continues
-PAUSE_UNKNOWN = timedelta(days=7)  # between the runs of monitors that are no longer configured
-LONGEST = timedelta(seconds=2 * ENOUGH_SECONDS)  # after that the store is taken to hang
-LOST_AFTER_TIMEOUTS = 2  # a run without an end after this many timeouts was lost
+PAUSE_UNKNOWN = timedelta(days=7)  # assumed pause between runs if no monitor is configured
+LONGEST = timedelta(seconds=2 * ENOUGH_SECONDS)  # timeout of the removal for one monitor
+LOST_AFTER_TIMEOUTS = 2  # timeouts after which a run without an end counts as lost
 
 
 class Retention:
-    """Rounds of removal over all monitors that the store knows, configured or not.
+    """The rounds that remove old results of all monitors in the store, configured or not.
 
-    A monitor gets a row in the ledger for each round that has results of it to remove.
+    The ledger gets a row for each monitor and each round in which results of the monitor are due
+    for removal.
     """
 
     def __init__(
@@ -49,10 +50,10 @@ class Retention:
         self._settings = settings
         self._clock = clock
         self._doubt = ClockDoubt(store, clock).reason
-        self._held = ""  # why ages cannot be trusted; empty if they can
+        self._held = ""  # why removal waits because of the clock; empty if it does not wait
 
     def adopt(self, monitors: Mapping[str, MonitorSettings], settings: RetentionSettings) -> None:
-        """Use new settings from the next round on."""
+        """Use new settings, beginning with the next round."""
         self._monitors, self._settings = monitors, settings
 
     def round(self) -> None:
@@ -72,14 +73,14 @@ class Retention:
         for monitor in due:
             report = self._runner.run(monitor, Job.PRUNE, self._work(monitor, now), LONGEST)
             if report.outcome not in {Outcome.OK, Outcome.FAILED}:
-                return  # the daemon stops, or the store does not answer: others would fail, too
+                return  # the daemon stops, or the store does not answer
         try:
             retention.drop_empty_partitions(self._store, self._settings, now)
         except StoreError as error:
             self._failed(error)
 
     def _is_held(self) -> bool:
-        """Return whether removal waits because of the clock. The reason is logged once."""
+        """Return whether removal waits because of the clock; log the reason once."""
         now = self._clock()
         pauses = (settings.pause(Job.SCORE, now) for settings in self._monitors.values())
         reason = self._doubt(min(pauses, default=PAUSE_UNKNOWN))
@@ -121,7 +122,7 @@ class Retention:
 
 
 def _summary(removed: Mapping[str, int]) -> str:
-    """Return what was removed, in words.
+    """Return the numbers of removed rows, in words.
 
     >>> _summary({"scores": 1200, "anomalies": 0, "runs": 7})
     'removed 1,200 scores, 7 runs'

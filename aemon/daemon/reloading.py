@@ -1,4 +1,4 @@
-"""Reloading the configuration while the daemon runs: its changes, and which need a restart."""
+"""Reloads the configuration while the daemon runs, and finds the changes that need a restart."""
 
 import hashlib
 import logging
@@ -14,7 +14,7 @@ from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
 
 TAKES_RESTART = ("store", "http", "replicas", "trainings_at_once")
-"""Keys whose change is logged, and used from the next start on."""
+"""Keys of the configuration whose change is logged, and used only after a restart."""
 
 logger = logging.getLogger(__name__)
 
@@ -70,25 +70,25 @@ def compare(old: Config, new: Config) -> Change:
 
 
 def _of_the_daemon(config: Config, key: str) -> object:
-    """Return a key's value, without `http.client`, which only clients of the daemon use."""
+    """Return the value of a key without `http.client`, which the daemon itself does not use."""
     return (
         config.http.model_copy(update={"client": None}) if key == "http" else getattr(config, key)
     )
 
 
 class Reloading:
-    """The configuration file, read again when its content changes or on request.
+    """The configuration file, which is read again when its content changes, or on request.
 
-    The content decides, not the file's times. Kubernetes swaps the folder of a ConfigMap as a
-    whole, so a file that is a link into it changes without being written.
+    A change is found by the file's content, not by its times. Kubernetes replaces the whole folder
+    of a ConfigMap, so the content behind a link changes without a write to the file.
 
     Args:
-        path: the file; None if the configuration came from elsewhere and cannot change.
-        metrics: the metrics that show the outcome.
+        path: the file; None if the configuration does not come from a file, and cannot change.
+        metrics: the metrics that show the outcome of reloads.
         now: returns seconds since 1970, for the metrics.
 
     Attributes:
-        refusal: why the present content of the file is not in use; empty if it is.
+        refusal: why the present content of the file is not in use; empty if it is in use.
     """
 
     def __init__(self, path: Path | None, metrics: Metrics, now: Callable[[], float]) -> None:
@@ -100,9 +100,9 @@ class Reloading:
         self._show_success()
 
     def look(self, old: Config, *, requested: bool = False) -> tuple[Config, Change] | None:
-        """Return a new, valid configuration and its changes; None if there is none.
+        """Return a new, valid configuration and its changes; None without a new configuration.
 
-        After using the configuration, the caller calls `done`, or `put_off` if it failed. An
+        The caller uses the configuration, and then calls `done`, or `put_off` after a failure. An
         invalid file changes nothing, and is logged once for each content.
 
         Args:
@@ -134,7 +134,7 @@ class Reloading:
         log(logger, level, Action.CONFIG_RELOADED, str(change))
 
     def put_off(self, reason: str) -> None:
-        """Note that the new configuration could not be used; the next `look` finds it again."""
+        """Note that the new configuration could not be used; the next `look` returns it again."""
         self._seen = None
         self._refused(f"tried again soon: {reason}")
 
@@ -157,4 +157,4 @@ class Reloading:
         except OSError:
             return ""
         except ValueError as error:
-            return str(error)  # a pipe, a device or too large a file: `look` reports it
+            return str(error)  # a pipe, a device or a too large file: `look` reports the error

@@ -1,4 +1,4 @@
-"""Failures that repeat: the first is logged, then one an hour with the number of failures."""
+"""Repeated failures: the first failure is logged, then one log line an hour with their number."""
 
 import re
 import threading
@@ -14,7 +14,7 @@ _NUMBERS = re.compile(r"\d+")  # counts and durations differ from run to run
 
 @dataclass
 class _Reported:
-    """The failure of a monitor's job that was logged last, and its repetitions since then."""
+    """The last logged failure of a monitor's job, and the number of its repetitions since then."""
 
     failure: tuple[Outcome, str]
     at: float  # in seconds of the steady clock
@@ -22,10 +22,10 @@ class _Reported:
 
 
 class RepeatedFailures:
-    """The failure of each monitor's jobs that was logged last.
+    """The last logged failure of each job of each monitor.
 
     Args:
-        steady: a clock in seconds that nothing sets.
+        steady: a steady clock in seconds, which does not change when the time is set.
     """
 
     def __init__(self, steady: Callable[[], float] = time.monotonic) -> None:
@@ -34,13 +34,13 @@ class RepeatedFailures:
         self._lock = threading.Lock()
 
     def times(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> int:
-        """Return how many failures the next line of the log stands for; 0 for no line.
+        """Note a failure; return the number of failures to log now in one line, 0 for no line.
 
         Args:
             monitor: the monitor whose run failed.
             job: the job that failed.
-            outcome: how the run ended.
-            reason: why; two reasons that differ only in numbers are the same failure.
+            outcome: outcome of the run.
+            reason: reason of the outcome; reasons that differ only in numbers count as the same.
         """
         failure = outcome, _NUMBERS.sub("0", reason)
         now = self._steady()
@@ -56,6 +56,6 @@ class RepeatedFailures:
             return 1
 
     def ended_well(self, monitor: str, job: Job) -> None:
-        """Forget the failure that was logged: the next failure is logged at once."""
+        """Forget the last failure of a job, so that the next failure is logged at once."""
         with self._lock:
             self._reported.pop((monitor, job), None)

@@ -1,4 +1,4 @@
-"""The runner: it times every run, ends late runs, contains their failures and reports them."""
+"""The runner: measures every run, ends runs after their timeout, and reports their failures."""
 
 import logging
 import threading
@@ -39,22 +39,22 @@ _SOURCE_ERRORS = {
     SourceConfigError: "misconfigured",
     FrameError: "unfit",
 }
-MOST_HANGING = 3  # hanging runs of one monitor; with more, it is tried with growing pauses
-MOST_THREADS = 30  # hanging runs of one monitor, at the most: each holds a thread
-PAUSE_TIMEOUTS = 10  # between two tries of a monitor that hangs, in timeouts; doubles up to an hour
+MOST_HANGING = 3  # hanging runs from which on a monitor is tried with growing pauses
+MOST_THREADS = 30  # hanging runs from which on a monitor is not tried: each holds a thread
+PAUSE_TIMEOUTS = 10  # first pause between tries, in timeouts; it doubles up to an hour
 LONGEST_PAUSE_SECONDS = 3600.0
 
 
 @dataclass(kw_only=True)
 class _Execution:
-    """One run in its own thread."""
+    """One run, which has its own thread."""
 
     monitor: str
     job: Job
     started_at: datetime
     stop: Stop = field(default_factory=Stop)
     run: Run = field(default_factory=Run)
-    settled: threading.Event = field(default_factory=threading.Event)  # set at its end or at stop
+    settled: threading.Event = field(default_factory=threading.Event)  # at its end, or given up
     ended: bool = False
     hangs: bool = False
     store_failed: bool = False
@@ -65,7 +65,7 @@ class _Execution:
 
 
 class Runner:
-    """The runner of jobs: no failure of a run stops the daemon, and every run gets a ledger row."""
+    """The runner of all jobs. Failures do not stop the daemon; every run gets a ledger row."""
 
     def __init__(self, store: Store, metrics: Metrics, clock: Clock) -> None:
         self._metrics = metrics
@@ -80,9 +80,18 @@ class Runner:
         self._ledger = Ledger(store, metrics, self._outage)
 
     def run(self, monitor: str, job: Job, work: Work, timeout: timedelta) -> RunReport:
-        """Do one run, and wait until it ends or its timeout passes.
+        """Do one run; wait until the run ends or its timeout passes.
 
-        After its timeout, a run is abandoned: its thread may hang, but cannot write any more.
+        After the timeout, the run is given up: its thread may hang, but cannot write any longer.
+
+        Args:
+            monitor: name of the monitor.
+            job: the job of the run.
+            work: does the work, and returns the outcome and its reason.
+            timeout: longest duration of the run.
+
+        Returns:
+            The report of the run; its outcome is `skipped` if the run may not start now.
         """
         execution = _Execution(monitor=monitor, job=job, started_at=self._clock())
         execution.run.started_at = execution.started_at
@@ -107,10 +116,10 @@ class Runner:
         return self._finish(execution, execution.outcome, execution.reason)
 
     def _admit(self, execution: _Execution, timeout: timedelta) -> str:
-        """Return why a run may not start; empty if it may.
+        """Return the reason why a run may not start; empty if the run may start.
 
-        A source that hangs may recover, although the hanging query never returns. So the source
-        is tried again with growing pauses, because each try may cost a thread for ever.
+        A source may recover, although its hanging query never returns. So runs of a hanging monitor
+        are tried again. The pauses between tries grow, because each hanging run keeps a thread.
         """
         with self._lock:
             if self._stopping:
@@ -129,7 +138,7 @@ class Runner:
         return ""
 
     def _execute(self, execution: _Execution, work: Work) -> None:
-        """Do the work in the run's own thread, and keep its outcome."""
+        """Do the work in the thread of the run, and note its outcome."""
         try:
             execution.outcome, execution.reason = work(execution.run, execution.stop)
         except AemonError as error:
@@ -208,9 +217,10 @@ class Runner:
         self._ledger.save(report, run_id, at_once=at_once)
 
     def _loudness(self, report: RunReport) -> tuple[int, int]:
-        """Return the level at which a run is logged, and how many runs the line stands for.
+        """Return the log level of a run, and the number of runs that its log line counts.
 
-        A failure that repeats at every tick for the same reason does not fill the log.
+        The number is above 1 for a failure that repeated without log lines; so a failure that
+        repeats at every tick does not fill the log. The number is 0 for a repetition.
         """
         level = _LEVELS.get(report.outcome, logging.INFO)
         if level < logging.WARNING:
@@ -223,7 +233,8 @@ class Runner:
     def running(self, monitor: str) -> bool:
         """Return whether a run of this monitor is running.
 
-        Abandoned runs that hang do not count, because they cannot write any more.
+        Hanging runs that were given up do not count, because they cannot write. Removal of old
+        results does not count, because it needs no lease.
         """
         with self._lock:
             runs = list(self._runs.values())
@@ -231,7 +242,7 @@ class Runner:
         return any(execution.monitor == monitor and not execution.hangs for execution in leased)
 
     def ask_to_end(self, monitor: str, reason: str) -> None:
-        """Ask the monitor's runs to end after their next commit."""
+        """Ask the running runs of a monitor to end after their next commit."""
         with self._lock:
             runs = [execution for execution in self._runs.values() if execution.monitor == monitor]
         for execution in runs:
@@ -239,7 +250,7 @@ class Runner:
                 execution.stop.ask(reason)
 
     def refuse(self, reason: str) -> None:
-        """Start no more runs, and ask the running ones to end."""
+        """Refuse all further runs, and ask the running runs to end."""
         with self._lock:
             self._stopping = reason
             running = list(self._runs.values())
@@ -247,15 +258,15 @@ class Runner:
             execution.stop.ask(reason)
 
     def stop(self, wait_seconds: float) -> bool:
-        """Wait for the end of all runs that are running.
+        """Wait for the end of all running runs.
 
-        Runs that have not ended in time are given up: no thread waits for them any longer.
+        A run that does not end in time is given up: no thread waits for its end any longer.
 
         Args:
-            wait_seconds: for all runs together.
+            wait_seconds: longest time to wait for all runs together.
 
         Returns:
-            Whether all of them ended in time.
+            Whether all runs ended in time.
         """
         with self._lock:
             running = list(self._runs.values())

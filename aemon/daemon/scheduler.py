@@ -1,4 +1,4 @@
-"""The scheduler of jobs: APScheduler with its defaults set explicitly."""
+"""The scheduler of jobs, based on APScheduler; every default of APScheduler is set explicitly."""
 
 import logging
 import math
@@ -25,10 +25,10 @@ from aemon.logs import Action, log
 from aemon.records import Job, Outcome
 from aemon.threads import first_dead, start_thread, thread_errors
 
-SCORING_AT_ONCE = 10  # runs that are not slow; further runs wait
-MOST_WAITING = 1000  # trainings of one monitor that wait for a worker; all but one were dropped
+SCORING_AT_ONCE = 10  # scoring runs that are not slow; further runs wait
+MOST_WAITING = 1000  # trainings of one monitor that wait for a worker, dropped ones included
 HEARTBEAT_SECONDS = 5
-HURRY = timedelta(milliseconds=500)  # before the next step of a backlog
+HURRY = timedelta(milliseconds=500)  # pause before the next step of a backlog
 FIRST_PRUNE = timedelta(minutes=1)  # after the start: a daemon that keeps failing removes nothing
 
 _UTC = ZoneInfo("UTC")
@@ -38,7 +38,7 @@ _MISSED = {
 }
 
 Missed = Callable[[str, Job, Outcome, str], None]
-"""Called with (monitor, job, outcome, reason) of every tick that did not run."""
+"""Function that is called with (monitor, job, outcome, reason) for every tick that did not run."""
 
 
 _TRIED_AGAIN_SECONDS = 5.0
@@ -72,12 +72,13 @@ class _InSlots(BasePoolExecutor):  # type: ignore[misc]
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Settings of a monitor's ticks beside the schedule.
+    """The settings of a monitor's ticks, in addition to the schedule.
 
     Attributes:
         zone: the time zone of a cron schedule.
         jitter: each tick is delayed by a random time of at most this length; None for no delay.
-        grace: a tick that is later than this does not run; None for the schedule's longest pause.
+        grace: a tick that is late by more than this time does not run; None for the longest pause
+            of the schedule.
         delay: the time before the first tick.
     """
 
@@ -88,15 +89,15 @@ class Timing:
 
 
 class Scheduler:
-    """The scheduler of every monitor's jobs, built from the configuration at each start.
+    """The scheduler of the jobs of all monitors; its jobs are not stored.
 
     Raises at construction:
         ResourceError: the machine cannot start a thread.
 
     Args:
         missed: called for every tick that did not run.
-        trainings_at_once: the most trainings at a time; further trainings wait.
-        clock: the time from which first ticks are counted.
+        trainings_at_once: largest number of trainings at a time; further trainings wait.
+        clock: the time, used for the first tick of each job.
     """
 
     def __init__(self, missed: Missed, trainings_at_once: int, clock: Clock) -> None:
@@ -124,7 +125,9 @@ class Scheduler:
         self._scheduler.add_listener(self._listen, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
 
     def start(self, heartbeat: Callable[[], None]) -> None:
-        """Start the ticks, and call `heartbeat` every `HEARTBEAT_SECONDS` while they happen.
+        """Start the ticks; call `heartbeat` now and then every `HEARTBEAT_SECONDS`.
+
+        If the ticks stop, `heartbeat` is no longer called.
 
         Raises:
             ResourceError: the machine cannot start a thread.
@@ -138,18 +141,21 @@ class Scheduler:
 
     @property
     def threads(self) -> list[threading.Thread]:
-        """The threads that ticks, or the reports of missed ticks, depend on."""
+        """The threads that ticks need, and the thread that reports missed ticks."""
         own = [slots.thread for slots in (self.slots, *self._others)]
         reporter = [self._reporter] if self._reporter is not None else []
         return [*self._scheduler.threads, *own, *reporter]
 
     @property
     def alive(self) -> bool:
-        """Whether ticks happen: False once one of the scheduler's threads has died."""
+        """Whether all threads of the scheduler are alive."""
         return not first_dead(self.threads)
 
     def short_seconds(self) -> float:
-        """Return for how many seconds no thread could be started for a due job; 0 without a lack."""
+        """Return the number of seconds in which no thread could be started for a due job.
+
+        Return 0 if threads can be started.
+        """
         return max(slots.short_seconds() for slots in (self.slots, *self._others))
 
     def every(
@@ -159,10 +165,16 @@ class Scheduler:
         work: Callable[[], Any],
         timing: Timing | None = None,
     ) -> None:
-        """Score a monitor once now, after `timing.delay`, and then by its schedule.
+        """Score a monitor for the first time after `timing.delay`, and then by its schedule.
 
-        A tick that is later than the grace of `timing` is dropped: the next tick reads the same
-        records.
+        A tick that is late by more than `timing.grace` does not run, because the next tick reads
+        the same records.
+
+        Args:
+            schedule: pause between two ticks, or cron schedule.
+            monitor: name of the monitor.
+            work: called at each tick.
+            timing: further settings of the ticks; None for the defaults.
         """
         timing = timing or Timing()
         now = self._clock()
@@ -177,12 +189,12 @@ class Scheduler:
         )
 
     def hurry(self, monitor: str) -> None:
-        """Score a monitor after `HURRY`, before its next tick, so that the present run can end."""
+        """Move a monitor's next tick to `HURRY` from now, so that the present run can end first."""
         soon = self._clock() + HURRY
         job = self._scheduler.get_job(_id(Job.SCORE, monitor))
         if job is None or (job.next_run_time is not None and job.next_run_time <= soon):
             return
-        with suppress(JobLookupError):  # it was dropped meanwhile
+        with suppress(JobLookupError):  # the job was dropped meanwhile
             job.modify(next_run_time=soon)
 
     def drop(self, monitor: str) -> None:
@@ -190,7 +202,7 @@ class Scheduler:
         self._remove(_id(Job.SCORE, monitor))
 
     def drop_training(self, monitor: str) -> None:
-        """Drop a training that was asked for, unless it waits in a worker's queue already."""
+        """Drop a requested training, unless the training waits for a worker already."""
         self._remove(_id(Job.TRAIN, monitor))
 
     def _remove(self, job: str) -> None:
@@ -200,8 +212,8 @@ class Scheduler:
     def once(self, monitor: str, work: Callable[[], Any]) -> None:
         """Train a monitor as soon as a worker is free.
 
-        APScheduler counts trainings that wait for a worker as running, even dropped ones. They
-        must not prevent a further training, so up to `MOST_WAITING` are allowed.
+        APScheduler counts a training that waits for a worker as running, even a dropped training.
+        Such trainings must not prevent a new training, so up to `MOST_WAITING` are allowed.
         """
         self._scheduler.add_job(
             work,
@@ -212,7 +224,7 @@ class Scheduler:
         )
 
     def prune(self, interval: timedelta, work: Callable[[], Any]) -> None:
-        """Remove old results a minute from now, and then at every interval."""
+        """Call `work` to remove old results, after `FIRST_PRUNE` and then at every interval."""
         self._scheduler.add_job(
             work,
             trigger_of(interval, _UTC),
@@ -229,7 +241,7 @@ class Scheduler:
                 job.modify(next_run_time=self._clock())
 
     def stop(self) -> None:
-        """Stop the ticks; running runs continue."""
+        """Stop the ticks; the runs that are running continue."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         self._missed_ticks.put(None)

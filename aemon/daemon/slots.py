@@ -1,4 +1,4 @@
-"""Slots: an executor that bounds the runs at a time, and that slow runs do not block."""
+"""Slots: an executor that limits the number of running tasks, and that slow tasks do not block."""
 
 import logging
 import math
@@ -20,10 +20,10 @@ T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 10.0
-"""A run that takes longer is slow: it continues, but its slot is free for another run."""
+"""Duration after which a task is slow: the task continues, but its slot is free for another."""
 
 THREADS_TRIED_SECONDS = 1.0  # between two tries while the machine cannot start a thread
-MOST_SLOW = 50  # slow runs at a time; further runs then keep their slots, slow or not
+MOST_SLOW = 50  # slow tasks at a time; further slow tasks keep their slots
 
 
 @dataclass(eq=False)
@@ -36,19 +36,21 @@ class _Task:
 
 
 class Slots(Executor):
-    """An executor with a thread for each task: at most `slots` quick tasks, and slow ones beside.
+    """An executor with a thread for each task, with at most `slots` quick tasks at a time.
 
-    With a plain pool, ten sources that hang make a thousand others wait until their timeouts. A
-    pool of the standard library also loses a task if no thread can be started for it. Here the
-    task waits until a thread can be started.
+    A task that becomes slow continues, but no longer counts. With a thread pool, ten hanging
+    sources would make a thousand other sources wait until the timeouts. A thread pool of the
+    standard library also loses a task if no thread can be started. Here, the task waits until a
+    thread can be started.
 
     Raises at construction:
         ResourceError: the machine cannot start a thread.
 
     Args:
-        slots: the most quick tasks at a time.
-        name: the name of the threads.
-        patience_seconds: a task that takes longer is slow; infinite if each task keeps its slot.
+        slots: largest number of quick tasks at a time.
+        name: name of the threads.
+        patience_seconds: duration after which a task is slow; infinite if each task keeps its slot
+            until its end.
     """
 
     def __init__(self, slots: int, name: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -59,11 +61,11 @@ class Slots(Executor):
         self._running: set[_Task] = set()
         self._changed = threading.Condition()
         self._closed = False
-        self._short_since: float | None = None  # monotonic: when no thread could be started
+        self._short_since: float | None = None  # monotonic: since when no thread can be started
         self.thread = start_thread(self._dispatch, f"{name}-slots")
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run `fn` once a slot is free.
+        """Run `fn` as soon as a slot is free.
 
         Raises:
             RuntimeError: the executor is shut down.
@@ -77,18 +79,21 @@ class Slots(Executor):
         return future
 
     def busy(self) -> tuple[int, int, int]:
-        """Return three numbers of tasks: those that hold slots, are slow, and wait."""
+        """Return three numbers of tasks: tasks with a slot, slow tasks, and waiting tasks."""
         with self._changed:
             slow = sum(task.slow for task in self._running)
             return len(self._running) - slow, slow, len(self._waiting)
 
     def short_seconds(self) -> float:
-        """Return for how many seconds no thread could be started; 0 if threads are available."""
+        """Return the number of seconds without a new thread; 0 if threads can be started."""
         since = self._short_since
         return 0.0 if since is None else time.monotonic() - since
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more tasks; with `cancel_futures`, drop the waiting tasks."""
+        """Refuse further tasks; with `cancel_futures`, drop the waiting tasks.
+
+        With `wait`, wait until no task is running or waiting.
+        """
         with self._changed:
             self._closed = True
             if cancel_futures:
@@ -112,8 +117,8 @@ class Slots(Executor):
         """Start the waiting tasks for which slots are free.
 
         Returns:
-            Seconds until the next running task becomes slow and frees its slot; None if no slot
-            becomes free in this way, or no task waits.
+            Seconds until the next running task becomes slow and frees its slot; None if no task
+            waits, or no running task will become slow.
         """
         now = time.monotonic()
         slow = sum(task.slow for task in self._running)
@@ -146,7 +151,7 @@ class Slots(Executor):
         )
 
     def _wait_for_threads(self, error: Exception) -> float:
-        """Log once that no thread can be started. Return the seconds until the next try."""
+        """Log once that no thread can be started; return the seconds until the next try."""
         if self._short_since is None:
             what = (
                 f"{len(self._waiting)} {self._name} runs wait, and are tried every second: {error}"

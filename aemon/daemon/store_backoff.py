@@ -1,4 +1,4 @@
-"""A store that does not answer: how long runs wait for it, and the ledger rows kept meanwhile."""
+"""Outages of the store: pauses of the runs, and ledger rows that wait to be written."""
 
 import logging
 import random
@@ -20,28 +20,33 @@ from aemon.threads import start_thread
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=1)
 PATIENCE_SECONDS: float = BUSY_TIMEOUT_SECONDS
-"""A store that takes longer than this to write one row counts as failed, without an error."""
-PATIENCE_WHEN_AWAY_SECONDS = 1.0  # the same, for a store that has failed already
+"""Longest time for writing one row; after it, the store counts as failed without an error."""
+PATIENCE_WHEN_AWAY_SECONDS = 1.0  # the same time, during an outage
 MOST_WAITING = 20_000  # ended runs kept for the ledger: twenty minutes of a thousand monitors
 
 logger = logging.getLogger(__name__)
 
 
 class Outage:
-    """An outage of the store. After each failure the runs wait longer; one run tests the store."""
+    """The state of the store: in an outage or not.
+
+    During an outage all runs wait. After each pause, one run tries the store. Each further failure
+    makes the pause longer.
+    """
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._metrics = metrics
         self._clock = clock
         self._lock = threading.Lock()
-        self._failures = 0  # in a row: the first failure, and those of runs that tried
-        self._tried = False  # whether a run is trying, and its result is not known yet
+        self._failures = 0  # consecutive: the first failure, and failures of runs that tried
+        self._tried = False  # whether a run is trying the store and has no result yet
         self._not_before: datetime | None = None
 
     def waits(self) -> str:
-        """Return why a run should not use the store now; empty if it may.
+        """Return the reason why a run must not use the store now; empty if the run may use it.
 
-        The run that may tries for all: until its result is known, all other runs wait.
+        During an outage, only one run at a time tries the store. Until its result is known, all
+        other runs wait.
         """
         with self._lock:
             now = self._clock()
@@ -57,14 +62,15 @@ class Outage:
 
     @property
     def is_on(self) -> bool:
-        """Whether the store failed and has not been written since then."""
+        """Whether the store has failed, and no write has succeeded since the failure."""
         return self._failures > 0
 
     def failed(self) -> None:
         """Note that the store could not be read or written.
 
-        Runs that were running when the store failed will fail one after another. Of these, only
-        the first failure lengthens the pause. Each failure of a run that tries lengthens it, too.
+        When the store fails, many running runs fail one after another. Only the first failure of
+        these runs lengthens the pause. Each failure of a run that tries the store lengthens the
+        pause, too.
         """
         self._metrics.store_errors.inc()
         with self._lock:
@@ -75,7 +81,7 @@ class Outage:
             self._metrics.store_up.set(0)
 
     def ended(self) -> None:
-        """Note that the store was written: the outage is over."""
+        """Note that a write to the store has succeeded: the outage has ended."""
         with self._lock:
             had_failed, self._failures, self._not_before = self._failures, 0, None
             self._tried = False
@@ -95,10 +101,10 @@ class Outage:
 
 
 class Ledger:
-    """The writer of ended runs into the store's ledger.
+    """The writer of ended runs to the ledger.
 
-    Runs that cannot be written wait in order until the store works. A thread of its own writes
-    them, so that a store that hangs blocks only this thread.
+    Runs that cannot be written wait in order until the store works. A separate thread writes
+    the runs, so that a hanging store blocks only this thread.
     """
 
     def __init__(self, store: Store, metrics: Metrics, outage: Outage) -> None:
@@ -111,13 +117,13 @@ class Ledger:
         self._short = False  # whether the last thread could not be started
 
     def save(self, report: RunReport, run_id: int | None, *, at_once: bool) -> None:
-        """Write a run, and before it all runs that wait.
+        """Write all waiting runs to the ledger, and then an ended run.
 
         Args:
-            report: the run's report.
-            run_id: the id of the run's row, if a commit of the run has written it already.
-            at_once: False to write the run together with the next one. A run that has just failed
-                at the store does not try the store again for its own row.
+            report: the report of the run.
+            run_id: id of the run's row, if a commit of the run wrote the row; None without a row.
+            at_once: False to write the run together with the next run. So a run that failed at the
+                store does not try the store again to write its own row.
         """
         with self._state:
             if len(self._waiting) == MOST_WAITING:
@@ -133,9 +139,10 @@ class Ledger:
             self.flush()
 
     def flush(self) -> bool:
-        """Write the waiting runs. Return whether all of them are written.
+        """Write the waiting runs, and return whether all of them are written.
 
-        If that takes longer than the patience, the thread continues to write, and this returns.
+        After the longest time for one row, the method returns False, and the thread continues to
+        write.
         """
         patience = PATIENCE_WHEN_AWAY_SECONDS if self._outage.is_on else PATIENCE_SECONDS
         with self._state:
@@ -160,7 +167,7 @@ class Ledger:
             self._short = False
 
     def _hangs(self, patience: float) -> bool:
-        """Return whether the present row has been written for `patience` seconds or longer."""
+        """Return whether writing the present row has taken `patience` seconds or longer."""
         return self._row_began is not None and time.monotonic() - self._row_began >= patience
 
     def _write(self) -> None:
@@ -172,13 +179,13 @@ class Ledger:
                 more = self._write_first()
             finally:
                 with self._state:
-                    # In one step: a run saved now is either seen here or begins a new thread.
+                    # Both under the lock: a run saved now is seen here, or starts a new thread.
                     more = more and bool(self._waiting)
                     self._row_began = time.monotonic() if more else None
                     self._state.notify_all()
 
     def _write_first(self) -> bool:
-        """Write the run that has waited longest. Return whether to try the next one."""
+        """Write the run that has waited longest; return whether the next run can be tried."""
         with self._state:
             entry = self._waiting[0]
         report, run_id = entry
@@ -192,7 +199,7 @@ class Ledger:
             reason = str(error) if isinstance(error, AemonError) else repr(error)
             log(logger, logging.ERROR, Action.LEDGER_DROPPED, reason, monitor=report.monitor)
         with self._state:
-            if self._waiting[0] is entry:  # a full queue may have dropped it meanwhile
+            if self._waiting[0] is entry:  # a full queue may have dropped the run meanwhile
                 self._waiting.popleft()
             self._count_waiting()
         self._outage.ended()

@@ -1,4 +1,4 @@
-"""Messages to systemd by sd_notify(3) about the daemon's state; none without NOTIFY_SOCKET."""
+"""Sends the daemon's state to systemd by sd_notify(3), if NOTIFY_SOCKET is set."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ _MICROSECONDS = 1_000_000
 
 
 class Notifier:
-    """A sender of datagrams to NOTIFY_SOCKET; errors of the socket are ignored."""
+    """A sender of messages to the socket NOTIFY_SOCKET; errors of the socket are ignored."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
@@ -22,7 +22,7 @@ class Notifier:
         self._sent = ""
 
     def ready(self) -> None:
-        """Report that the start, or a reload of the configuration, is over."""
+        """Report that the start, or a reload of the configuration, has ended."""
         self._send("READY=1")
 
     def reloading(self) -> None:
@@ -51,7 +51,9 @@ class Notifier:
             self._send("WATCHDOG=1")
 
     def keep_reporting(self, text: Callable[[], str]) -> None:
-        """Send the status every `STATUS_EVERY_SECONDS`, in a thread, because `text` may be slow.
+        """Send the status that `text` returns every `STATUS_EVERY_SECONDS`.
+
+        A separate thread calls `text`, because the call may be slow.
 
         Raises:
             ResourceError: the machine cannot start a thread.
@@ -81,7 +83,7 @@ class Notifier:
 
 
 def _watchdog_seconds(environment: Mapping[str, str]) -> float | None:
-    """Return a third of systemd's watchdog time; None without a watchdog for this process."""
+    """Return a third of systemd's watchdog time, in seconds; None if no watchdog is set."""
     microseconds = environment.get("WATCHDOG_USEC", "")
     pid = environment.get("WATCHDOG_PID", "")
     if not microseconds.isdigit() or (pid and pid != str(os.getpid())):

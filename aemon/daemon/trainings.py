@@ -1,4 +1,4 @@
-"""Trainings: when a detector is trained by a worker, and what follows from the outcome."""
+"""Trainings: requests due trainings, runs them in workers, and pauses after failures."""
 
 import logging
 import time
@@ -25,23 +25,26 @@ if TYPE_CHECKING:
 GRACE = timedelta(seconds=6)  # after the training timeout, to kill the worker
 
 AWAITED_SECONDS = 600.0
-"""The longest time for which a backlog waits for a training, as many may wait for a worker."""
+"""Longest time for which a backlog waits for a training.
+
+The limit is needed because many trainings may wait for a worker.
+"""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class _Training:
-    """The training of a monitor: whether it was asked for, and its pause after failures."""
+    """The state of a monitor's training: its request, and its pause after failures."""
 
-    asked: bool = False  # waiting for a worker, or being trained
+    asked: bool = False  # whether a training waits for a worker, or is running
     asked_at: float = 0.0  # monotonic
     failures: int = 0
     not_before: datetime | None = field(default=None)
     pause: timedelta = timedelta(0)
 
     def waits(self, now: datetime) -> bool:
-        """Return whether the pause after a failure is not over.
+        """Return whether the pause after a failure has not ended yet.
 
         A clock that was set back does not lengthen the pause.
         """
@@ -50,12 +53,12 @@ class _Training:
 
 
 class Trainings:
-    """Trainings of the detectors of all monitors that need one.
+    """The trainings of all monitors that need a new detector.
 
     Args:
-        store_url: the store into which workers write detectors.
-        workers: the workers, so that the daemon continues scoring during a training.
-        runner: the runner, so that each training has a row in the ledger.
+        store_url: address of the store into which workers write detectors.
+        workers: the workers, which train while the daemon continues to score.
+        runner: the runner, which writes a ledger row for each training.
         scheduler: the scheduler, which starts a training when a worker is free.
         clock: the time.
         stopping: returns whether the daemon is stopping.
@@ -80,11 +83,11 @@ class Trainings:
         self._working: dict[str, Future[Trained]] = {}
 
     def look_after(self, monitor: Monitor, *, enough: bool) -> None:
-        """Ask for a training if one is due.
+        """Request a training of a monitor if a training is due.
 
         Args:
             monitor: the monitor that was just scored.
-            enough: whether its source now has enough records to end its cold start.
+            enough: whether the monitor is in its cold start, and now has enough records to end it.
         """
         training = self._trainings.setdefault(monitor.name, _Training())
         now = self._clock()
@@ -96,14 +99,17 @@ class Trainings:
             self._scheduler.once(monitor.name, lambda: self._tick(monitor, training, reason))
 
     def is_awaited(self, name: str) -> bool:
-        """Return whether a training was asked for in the last `AWAITED_SECONDS` and has not ended."""
+        """Return whether a training was requested in the last `AWAITED_SECONDS` and still runs.
+
+        A training that waits for a worker counts, too.
+        """
         training = self._trainings.get(name)
         if training is None or not training.asked:
             return False
         return time.monotonic() - training.asked_at < AWAITED_SECONDS
 
     def forget(self, name: str) -> None:
-        """End the training of a monitor that is no longer watched here."""
+        """Drop or kill the training of a monitor that is no longer watched here."""
         self._trainings.pop(name, None)
         self._scheduler.drop_training(name)
         future = self._working.pop(name, None)
@@ -111,7 +117,7 @@ class Trainings:
             self._workers.kill(future)
 
     def stop(self) -> None:
-        """End all workers."""
+        """Kill all workers."""
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def _tick(self, monitor: Monitor, training: _Training, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""APScheduler triggers for the next tick of a schedule: aemon's own cron moments, and pauses."""
+"""APScheduler triggers that compute the next tick of a cron schedule or of a pause."""
 
 import logging
 from datetime import datetime, timedelta
@@ -10,27 +10,29 @@ from apscheduler.triggers.base import BaseTrigger
 from aemon.config.values.cron import LONGEST_LOOK, Cron
 from aemon.logs import Action, log
 
-_CATCH_UP = timedelta(hours=1)  # only the last missed moment runs: older moments are left out
-_TRIED_AGAIN = timedelta(minutes=1)  # after a trigger failed
+_CATCH_UP = timedelta(hours=1)  # older missed ticks are left out: only the last missed tick runs
+_TRIED_AGAIN = timedelta(minutes=1)  # pause after a failure of a trigger
 _MOMENT = timedelta(microseconds=1)
 
 logger = logging.getLogger(__name__)
 
 
 class CronTicks(BaseTrigger):  # type: ignore[misc]
-    """Ticks at the moments of a cron schedule, counted in UTC: no clock change hides a tick.
+    """A trigger with ticks by a cron schedule.
+
+    The ticks are counted in UTC, so that no tick is lost when summer time begins or ends.
 
     Args:
         schedule: the cron schedule.
-        zone: the time zone in which the schedule is read.
-        jitter: each tick is delayed at random by at most this many seconds.
+        zone: the time zone of the schedule.
+        jitter: longest random delay of each tick, in seconds; None for no delay.
     """
 
     def __init__(self, schedule: Cron, zone: ZoneInfo, jitter: float | None) -> None:
         self._schedule, self._zone, self._jitter = schedule, zone, jitter
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
-        """Return the first moment after the previous tick; without a previous tick, after now."""
+        """Return the first tick after the previous tick; without a previous tick, after `now`."""
         if previous is None:
             found = self._first(now)
         else:
@@ -45,21 +47,21 @@ class CronTicks(BaseTrigger):  # type: ignore[misc]
 
 
 class PauseTicks(BaseTrigger):  # type: ignore[misc]
-    """Ticks after every pause.
+    """A trigger with ticks at equal pauses.
 
     APScheduler's own trigger lists every missed tick. After a clock was set ahead by years, this
-    list takes all memory. Only the last missed tick runs, so the others are left out here.
+    list takes all memory. Only the last missed tick runs, so this trigger skips earlier ticks.
 
     Args:
         pause: the time between two ticks.
-        jitter: each tick is delayed at random by at most this many seconds.
+        jitter: longest random delay of each tick, in seconds; None for no delay.
     """
 
     def __init__(self, pause: timedelta, jitter: float | None = None) -> None:
         self._pause, self._jitter = pause, jitter
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
-        """Return the tick after the previous one; if several were missed, the last of these."""
+        """Return the tick after the previous tick; if ticks were missed, the last missed tick."""
         if previous is None:
             found = now + self._pause
         else:
@@ -69,13 +71,13 @@ class PauseTicks(BaseTrigger):  # type: ignore[misc]
 
 
 class SteadyTicks(BaseTrigger):  # type: ignore[misc]
-    """A wrapper of another trigger, so that its errors do not stop the ticks of all monitors."""
+    """A wrapper around a trigger, whose errors then do not stop the ticks of all monitors."""
 
     def __init__(self, trigger: BaseTrigger) -> None:
         self._trigger = trigger
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
-        """Return the next tick of the trigger, or a minute from now if it fails."""
+        """Return the next tick of the trigger; a minute from now if the trigger fails."""
         try:
             moment: datetime | None = self._trigger.get_next_fire_time(previous, now)
         except Exception as error:  # noqa: BLE001 -- the scheduler's thread must not end
@@ -88,7 +90,13 @@ class SteadyTicks(BaseTrigger):  # type: ignore[misc]
 def trigger_of(
     schedule: timedelta | Cron, zone: ZoneInfo, jitter: timedelta | None = None
 ) -> BaseTrigger:
-    """Return the trigger of a schedule."""
+    """Return the trigger of a schedule.
+
+    Args:
+        schedule: pause between two ticks, or cron schedule.
+        zone: the time zone of a cron schedule.
+        jitter: longest random delay of each tick; None for no delay.
+    """
     seconds = jitter.total_seconds() if jitter else None
     trigger: Any
     if isinstance(schedule, timedelta):

@@ -1,4 +1,4 @@
-"""The monitors that are watched here: leases and reloads begin and end them, ticks score them."""
+"""The monitors that this daemon watches: begins, scores and ends them."""
 
 import threading
 import time
@@ -26,12 +26,12 @@ from aemon.store.fences import Fence
 from aemon.store.store import Store
 from aemon.threads import thread_errors
 
-SPREAD = timedelta(milliseconds=50)  # between the first ticks of two monitors, at most
+SPREAD = timedelta(milliseconds=50)  # longest pause between the first ticks of two monitors
 
 
 @dataclass(frozen=True, kw_only=True)
 class WatchingParts:
-    """The parts of the daemon that watching monitors needs."""
+    """The parts of the daemon that are needed to watch monitors."""
 
     store: Store
     metrics: Metrics
@@ -45,8 +45,8 @@ class Watching:
     """The monitors that this daemon watches; leases and reloads begin and end the watching.
 
     Args:
-        parts: the parts of the daemon to work with.
-        configured: all configured monitors, watched here or by another replica.
+        parts: the parts of the daemon that are needed to watch monitors.
+        configured: all configured monitors, whether watched here or by another replica.
         observe: called with the report of every scoring run.
         stopping: returns whether the daemon is stopping.
     """
@@ -65,13 +65,16 @@ class Watching:
         self._observe = observe
         self._stopping = stopping
         self._shown: dict[str, tuple[int, int]] = {}  # detector and threshold
-        self._lock = threading.RLock()  # leases and reloads come from threads of their own
+        self._lock = threading.RLock()  # leases and reloads call from separate threads
 
     def adopt(self, configured: Mapping[str, MonitorSettings]) -> None:
-        """Use new settings for the monitors that are watched here; end those no longer configured.
+        """Use new settings for the monitors watched here; end monitors that are not configured.
 
         If a monitor cannot be watched, its error is raised. The next heartbeat of the leases then
-        begins this monitor again.
+        tries to begin the monitor again.
+
+        Args:
+            configured: all configured monitors, with their new settings.
         """
         with self._lock:
             self._configured = configured
@@ -87,7 +90,7 @@ class Watching:
                     self.begin(name, monitor.fence)
 
     def begin(self, name: str, fence: Fence) -> None:
-        """Watch a monitor whose lease is held, unless it is watched already.
+        """Begin to watch a monitor whose lease is held, unless the monitor is watched already.
 
         The first ticks of several monitors are spread over time.
 
@@ -130,7 +133,7 @@ class Watching:
         )
 
     def end(self, name: str) -> None:
-        """Stop watching a monitor; its running run ends after the next commit."""
+        """Stop watching a monitor; a running run of the monitor ends after its next commit."""
         with self._lock:
             self._parts.scheduler.drop(name)
             self._parts.runner.ask_to_end(name, "the monitor is not watched here any more")
@@ -142,17 +145,17 @@ class Watching:
             self._parts.metrics.forget_monitor(name)
 
     def needed(self, name: str) -> int:
-        """Return how many records a monitor needs to end its cold start; 0 if not configured."""
+        """Return the number of records that end a monitor's cold start; 0 if not configured."""
         monitor, settings = self.monitors.get(name), self._configured.get(name)
         if monitor is not None:
             return monitor.wanted
         return needed_for(0, settings) if settings is not None else 0
 
     def stop_listening(self, wait_seconds: float) -> None:
-        """Stop the streams, and let their last records be written while the leases are held.
+        """Stop the streams, and write their last records while the leases are still held.
 
         Args:
-            wait_seconds: at most, for all streams together.
+            wait_seconds: longest time to wait for all streams together.
         """
         for monitor in self.monitors.copy().values():
             monitor.stop_listening(0)
@@ -161,12 +164,12 @@ class Watching:
             monitor.stop_listening(max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
-        """Close all sources; no run may be running."""
+        """Close all sources; call this only if no run is running."""
         for monitor in self.monitors.copy().values():
             monitor.close()
 
     def cut_off(self, wait_seconds: float) -> None:
-        """Cancel the queries of runs that hang; wait at most `wait_seconds`."""
+        """Close the sources to cancel the queries of hanging runs; wait at most `wait_seconds`."""
         cutting = [
             threading.Thread(target=monitor.replace_source, name="cut-off", daemon=True)
             for monitor in self.monitors.copy().values()
@@ -200,7 +203,7 @@ class Watching:
             self._parts.scheduler.hurry(monitor.name)
 
     def _show(self, detector: StoredDetector) -> None:
-        """Show a detector in the metrics, with the records that it flagged before this start."""
+        """Show a detector in the metrics, with its records flagged before the daemon's start."""
         try:
             realised = queries.realised(self._parts.store, detector)
         except StoreError:
@@ -208,7 +211,7 @@ class Watching:
             return  # the next tick tries again
         with self._lock:
             self._parts.metrics.show_detector(detector, realised)
-            if detector.monitor in self.monitors:  # else another replica has taken it meanwhile
+            if detector.monitor in self.monitors:  # else another replica took the monitor
                 self._shown[detector.monitor] = (detector.id, detector.threshold_id)
 
 
@@ -217,8 +220,8 @@ def _delay(schedule: timedelta | Cron, place: int, monitors: int) -> timedelta:
 
     Args:
         schedule: the monitor's schedule.
-        place: how many monitors began before it.
-        monitors: how many monitors are configured.
+        place: number of monitors that this daemon already watches.
+        monitors: number of configured monitors.
     """
     if isinstance(schedule, Cron):
         return timedelta(0)

@@ -1,1 +1,1 @@
-"""The life of detectors: training, trial, promotion, recalibration, replacement."""
+"""The life cycle of detectors: training, trial, promotion, recalibration, replacement."""

@@ -1,4 +1,4 @@
-"""The judging detectors of one monitor: the active detector, the one on trial, recent records."""
+"""The active detector of one monitor, its detector on trial, and its recent records."""
 
 import logging
 import time
@@ -37,7 +37,13 @@ logger = logging.getLogger(__name__)
 
 
 class ActiveDetector:
-    """The loaded detectors of a monitor, maintained after every run."""
+    """The loaded active detector of a monitor, with the detector on trial and the recent records.
+
+    Attributes:
+        active: the active detector; None until it is loaded.
+        shadow: the detector on trial; None without a trial.
+        memory: the recent records; None until an active detector is loaded.
+    """
 
     def __init__(self, name: str, settings: MonitorSettings, store: Store, clock: Clock) -> None:
         self._name = name
@@ -47,14 +53,16 @@ class ActiveDetector:
         self.active: Loaded | None = None
         self.shadow: Shadow | None = None
         self.memory: RecentRecords | None = None
-        self._learned_by = settings.learning.fingerprint  # compared at every tick
+        self._learned_by = settings.learning.fingerprint  # hash of the present settings
         self._unreadable = False
-        self._needs_training = False  # for thresholds by the present settings
+        self._needs_training = False  # whether only a training can apply the threshold settings
         self._looked_at: float | None = None  # monotonic
         self._unused_feedback = 0
 
     def refresh(self) -> Loaded | None:
-        """Return the active detector; load it and the one on trial only if they changed.
+        """Return the active detector; None if the monitor has no active detector.
+
+        Load the active detector and the detector on trial only if the stored ones changed.
 
         Raises:
             ArtifactError: the active detector cannot be read.
@@ -66,7 +74,7 @@ class ActiveDetector:
         if self.active is None or self.active.stored != stored:
             recomputed = self._switch_to(self._load(stored))
             newest = active_detector(self._store, self._name) if recomputed else None
-            if newest is not None:  # judge at once with the recomputed thresholds
+            if newest is not None:  # this run judges with the recomputed thresholds
                 self._switch_to(self._load(newest))
         if on_trial is None:
             self.shadow = None
@@ -77,7 +85,7 @@ class ActiveDetector:
     def _load(self, stored: StoredDetector) -> Loaded:
         try:
             loaded = load(self._store, stored)
-        except ArtifactError:  # only a training helps, unlike with an unreachable store
+        except ArtifactError:  # only a training can replace an unreadable detector
             self._unreadable = True
             raise
         self._unreadable = False
@@ -86,7 +94,7 @@ class ActiveDetector:
     def _load_shadow(self, on_trial: StoredDetector) -> Shadow | None:
         try:
             loaded = load(self._store, on_trial)
-        except ArtifactError as error:  # the active detector judges on; another can be trained
+        except ArtifactError as error:  # the active detector continues to judge
             log(logger, logging.ERROR, Action.DETECTOR_UNREADABLE, str(error), monitor=self._name)
             reason = f"rejected: the detector cannot be read: {error}"
             reject(self._store, self._name, on_trial.id, reason)
@@ -94,7 +102,7 @@ class ActiveDetector:
         return Shadow(stored=on_trial, detector=loaded.detector, trained_by=loaded.trained_by)
 
     def _switch_to(self, loaded: Loaded) -> bool:
-        """Switch to `loaded`; return True if its thresholds had to be recomputed."""
+        """Make `loaded` the active detector; return whether its thresholds were recomputed."""
         memory = self.memory
         if memory is None or memory.detector_id != loaded.stored.id:
             memory = self.memory = RecentRecords(self._store, loaded, watched_by(self._settings))
@@ -106,11 +114,14 @@ class ActiveDetector:
         if base is not None and recompute:
             reason = "threshold settings changed"
             replace_thresholds(self._store, loaded, base, self._settings, reason)
-        self.active = loaded  # last: if a threshold cannot be written, the next run tries again
+        self.active = loaded  # last: if new thresholds cannot be written, the next run tries again
         return recompute
 
     def _thresholds_by_settings(self, loaded: Loaded, memory: RecentRecords) -> Thresholds | None:
-        """Return the training's thresholds by present settings; None if it takes a training."""
+        """Return the thresholds of the training, computed by the present threshold settings.
+
+        Return None if only a new training can apply the present settings.
+        """
         present = self._settings.threshold
         if loaded.trained_by is None or loaded.trained_by == present:
             return loaded.trained
@@ -118,13 +129,17 @@ class ActiveDetector:
             return None
         try:
             rate = false_alarm_rate_for(present, memory.times())
-        except TrainingError:  # a budget, and too few records to estimate their number a day
+        except TrainingError:  # too few records to convert an alarm budget to a rate
             return None
         entities = max(1, len(loaded.detector.feature_map.entities))
         return redraw(loaded.trained, present, rate, entities=entities)
 
     def _end_earlier_drifts(self, memory: RecentRecords, loaded: Loaded) -> None:
-        """End drifts of earlier detectors: learned by this detector, or ended by the switch."""
+        """End the drifts of earlier detectors after a switch to a new active detector.
+
+        A new level ends only if the new detector was trained on the level; all other kinds of drift
+        end with the switch.
+        """
         earlier = [drift for drift in memory.drifts if drift.detector_id != memory.detector_id]
         known = set(loaded.shifts)
         learned = [
@@ -142,7 +157,9 @@ class ActiveDetector:
         memory.drifts = [drift for drift in memory.drifts if drift not in learned + others]
 
     def look_after(self, run: Run) -> None:
-        """Maintain the detector after a run: target rate, drift reports, decision of a trial.
+        """Maintain the active detector after a run.
+
+        Report drift, decide a trial if possible, and keep the target rate.
 
         Raises:
             StaleWatermarkError: another daemon changed the detectors meanwhile.
@@ -211,7 +228,8 @@ class ActiveDetector:
     def _settings_tried(self) -> bool:
         """Return whether the newest detector was trained with the present settings.
 
-        If so, it is on trial, was rejected, or was rolled back: another one would be the same.
+        Such a detector is on trial, was rejected, or was rolled back. Another training with the
+        same settings would not help.
         """
         newest = newest_learning(self._store, self._name)
         if newest is None or newest[1] != self._settings.learning.fingerprint:
@@ -224,7 +242,7 @@ class ActiveDetector:
     def _enough_since_drift(self) -> bool:
         if self.active is None or self.memory is None:
             return False
-        # As many as a training needs: with fewer it would never learn the new level.
+        # With fewer records than a training needs, the training would not learn the new level.
         columns = len(self.active.detector.feature_map.columns)
         return self.memory.life.since_drift >= needed_for(columns, self._settings)
 

@@ -1,4 +1,7 @@
-"""Cold start: how many records the first training needs, by columns unless configured."""
+"""Cold start: the number of records that the first training needs.
+
+The number follows from the columns and entities, unless `min_records` is configured.
+"""
 
 from collections.abc import Iterable
 
@@ -17,20 +20,28 @@ from aemon.store.store import Store
 from aemon.times.number_times import lie_in_1970
 
 RECORDS_A_COLUMN = 30
-"""Number of records for each judged column: with fewer, relations are mostly chance."""
+"""Least number of records for each judged column.
+
+With fewer records, relations between columns are mostly chance.
+"""
 
 RECORDS_AN_ENTITY = 20
-"""Number of records for each entity: with fewer, its usual values are not known."""
+"""Least number of records for each entity: with fewer, the entity's usual values are unknown."""
 
 FIRST_TRAINING = ": the first training comes next"
-"""End of the sentence about a cold start that has enough records."""
+"""End of the sentence in the ledger about a cold start that has enough records."""
 
 LEAST_WANTED, MOST_WANTED = 200, 5_000
-"""Bounds of the number: fewer records give no threshold, more take too long to collect."""
+"""Bounds of the number of records for the first training.
+
+Fewer records give no threshold; more records take too long to collect.
+"""
 
 
 def needed_records(settings: MonitorSettings, source: Replayable) -> int:
-    """Return the number of records for the first training: `min_records`, or 30 a judged column.
+    """Return the number of records that the first training needs.
+
+    The number is `min_records`, or 30 for each judged column, and at least 20 for each entity.
 
     Raises:
         AemonError: the source cannot be read.
@@ -46,17 +57,23 @@ def needed_records(settings: MonitorSettings, source: Replayable) -> int:
 
 
 def first_limit(settings: MonitorSettings, wanted: int) -> int:
-    """Return the most records of the first training, if it begins at the first record.
+    """Return the largest number of records of a first training that begins at the first record.
 
-    All records, unless a number is configured: values missing in training would be flagged later.
+    Without `min_records`, the training uses all records up to `max_training_records`, because
+    values that are missing in the training would be flagged later.
     """
     return settings.max_training_records if settings.min_records is None else wanted
 
 
 def needed_for_entities(frame: Frame, wanted: int, settings: MonitorSettings) -> int:
-    """Return the number of records for the first training, by the entities in the first records.
+    """Return the number of records for the first training, raised for many entities.
 
-    Entities share the training set: 200 records of 40 entities are five for each.
+    Entities share the training set: 200 records of 40 entities are only five for each entity.
+
+    Args:
+        frame: the first records.
+        wanted: number of records needed, as computed from the number of columns.
+        settings: settings of the monitor.
     """
     if settings.min_records is not None:
         return wanted
@@ -66,7 +83,7 @@ def needed_for_entities(frame: Frame, wanted: int, settings: MonitorSettings) ->
 
 
 def needed_for(columns: int, settings: MonitorSettings) -> int:
-    """Return the number of records for the first training, for a number of judged columns."""
+    """Return the number of records for the first training, computed from the judged columns."""
     if settings.min_records is not None:
         return settings.min_records
     wanted = min(max(LEAST_WANTED, RECORDS_A_COLUMN * columns), MOST_WANTED)
@@ -74,7 +91,7 @@ def needed_for(columns: int, settings: MonitorSettings) -> int:
 
 
 def judged_columns(names: list[str], roles: Roles, settings: ColumnSettings) -> list[str]:
-    """Return the names of the columns that may be judged; their values may exclude more."""
+    """Return the names of the columns that may be judged; later, values may exclude columns."""
     excluded = {roles.time, roles.key, roles.entity, *settings.exclude}
     chosen = settings.include if settings.include is not None else names
     return [name for name in chosen if name in names and name not in excluded]
@@ -95,9 +112,9 @@ def check_times(read: Read) -> None:
 
 
 def first_training(store: Store, monitor: str) -> str:
-    """Return the end of the sentence about a cold start with enough records.
+    """Return the end of the sentence about a cold start that has enough records.
 
-    `FIRST_TRAINING`, or the outcome of the last training if it failed.
+    The end is `FIRST_TRAINING`, or the outcome of the last training if that training failed.
     """
     with store.reading() as connection:
         last = last_run(connection, monitor, Job.TRAIN)
@@ -107,9 +124,10 @@ def first_training(store: Store, monitor: str) -> str:
 
 
 def is_provisional(stored: StoredDetector) -> bool:
-    """Return whether a threshold has too few calibration records to show its target rate.
+    """Return whether a detector has too few calibration records to show its target rate.
 
-    A rate that even `MOST_WANTED` records cannot show comes from a fitted tail and stays so.
+    A detector with `MOST_WANTED` calibration records is not provisional. A smaller target rate
+    than these records can show always comes from a fitted tail.
     """
     return _falls_short(stored.calibration_records, stored.false_alarm_rate)
 

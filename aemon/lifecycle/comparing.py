@@ -1,4 +1,4 @@
-"""Comparison of two detectors on the same records: what both flag, and where they differ."""
+"""Compares the verdicts of two detectors on the same records."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,12 +20,12 @@ from aemon.store.detectors import active_detector, stored_detector
 from aemon.store.store import Store
 from aemon.store.succession import find_trial
 
-MOST_DIFFERING = 20  # records in the result; those with the largest difference
+MOST_DIFFERING = 20  # differing records in the result: the records with the largest difference
 
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One of the two detectors."""
+    """One of the two compared detectors, with the number of records that it flags."""
 
     version: int
     state: str
@@ -38,7 +38,12 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class Differing:
-    """A record that only one of the two flags; score over threshold by each."""
+    """A record that only one of two detectors flags.
+
+    Attributes:
+        first: exceedance by the first detector.
+        second: exceedance by the second detector.
+    """
 
     record_key: str
     entity: str
@@ -49,14 +54,21 @@ class Differing:
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """Two detectors on the newest judged records."""
+    """The comparison of two detectors on the newest judged records.
+
+    Attributes:
+        records: number of compared records.
+        rank_correlation: Spearman's rank correlation of the two scores.
+        trial: state or outcome of the first detector's trial; empty without a trial.
+        differing: records that only one of the two detectors flags, largest difference first.
+    """
 
     records: int
     first: Side
     second: Side
     flagged_by_both: int
     rank_correlation: float
-    trial: str  # state or outcome of the first one's trial; empty without a trial
+    trial: str
     differing: tuple[Differing, ...]
 
 
@@ -68,9 +80,9 @@ def compare_detectors(
     versions: tuple[int, int | None],
     records: int,
 ) -> Compared:
-    """Judge the newest judged records with two detectors; nothing is stored.
+    """Judge the newest judged records with two detectors, and return the comparison.
 
-    The second of `versions` may be None: the active detector.
+    The results are not stored. The second of `versions` may be None for the active detector.
 
     Raises:
         DetectorError: a detector or its weights do not exist, or no records were judged.

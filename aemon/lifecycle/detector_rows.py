@@ -1,4 +1,4 @@
-"""A trained detector as rows of the store: plain conversion without reading or writing."""
+"""Converts a trained detector to rows of the store, without writing to the store."""
 
 from aemon.detection.detector import Detector
 from aemon.records import Watermark
@@ -7,7 +7,13 @@ from aemon.store.detectors import NewDetector
 
 
 def detector_rows(detector: Detector, watermark: Watermark | None, source: str) -> NewDetector:
-    """Return a trained detector as stored; `source` is the source of the watermark."""
+    """Return the rows that store a trained detector.
+
+    Args:
+        detector: the trained detector.
+        watermark: watermark after the training records; None if the watermark does not change.
+        source: identity of the source to which the watermark belongs.
+    """
     arrays, metadata = detector.state()
     provenance = detector.provenance
     names = (

@@ -1,4 +1,4 @@
-"""Excuses from feedback: false alarms and confirmed anomalies applied to similar records."""
+"""Makes excuses from feedback, which are applied to similar records."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from aemon.store.feedback import BlamedCell, RecordWithFeedback
 
 
 def excuses_from(feedback: Iterable[RecordWithFeedback]) -> Excuses:
-    """Return feedback on some records as excuses for similar records."""
+    """Return the excuses that follow from feedback: false alarms and confirmed anomalies."""
     reasons: dict[FeedbackVerdict, list[Reason]] = {verdict: [] for verdict in FeedbackVerdict}
     records = set()
     for entry in feedback:
@@ -26,7 +26,7 @@ def excuses_from(feedback: Iterable[RecordWithFeedback]) -> Excuses:
 
 
 def blamed_reason(entity: str, blamed: Iterable[BlamedCell]) -> Reason | None:
-    """Return why a flagged record was unusual; None if the store has no contributions of it."""
+    """Return the reason why a flagged record was unusual; None without stored contributions."""
     parts = [
         Contribution(
             column=cell.column,

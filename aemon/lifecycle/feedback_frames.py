@@ -1,4 +1,4 @@
-"""Feedback applied to frames of records."""
+"""Applies feedback to frames of records."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -13,7 +13,7 @@ from aemon.store.feedback import Feedback, StoredAnomaly, stored_anomalies
 from aemon.store.store import Store
 
 FindFeedback = Callable[[str, str], Feedback | None]
-"""Returns the last feedback on the record of an entity and a key."""
+"""Function of (entity, key) that returns the last feedback on this record, or None."""
 
 
 def last_feedback(entries: Sequence[Feedback]) -> FindFeedback:
@@ -31,7 +31,10 @@ def last_feedback(entries: Sequence[Feedback]) -> FindFeedback:
 
 
 def in_ignored_period(frame: Frame, entry: Feedback) -> Mask:
-    """Return a mask (N,) of records to ignore: from a record, or from the feedback's time, on."""
+    """Return a mask (N,) of records in the period that an `ignore_until` feedback ignores.
+
+    The period begins at the record that the feedback names, or at the time of the feedback.
+    """
     begin = entry.event_time or entry.created_at
     if entry.event_time is None and entry.record_key is not None:
         named = [row for row, pair in enumerate(frame.identities) if entry.is_about(*pair)]
@@ -45,14 +48,14 @@ def in_ignored_period(frame: Frame, entry: Feedback) -> Mask:
 def stored_records(
     name: str, store: Store, entries: Sequence[Feedback], find: FindFeedback
 ) -> Frame:
-    """Return the flagged records with feedback, as the store keeps them."""
+    """Return the flagged records with feedback, read from the store."""
     keys = sorted({entry.record_key for entry in entries if entry.record_key is not None})
     kept = stored_anomalies(store, name, keys)
     return as_frame([anomaly for anomaly in kept if find(anomaly.entity, anomaly.record_key)])
 
 
 def as_frame(kept: Sequence[StoredAnomaly]) -> Frame:
-    """Return stored records as a frame; they were judged, so the machine was working."""
+    """Return stored records as a frame, all in operation, because only such records are judged."""
     return Frame(
         times=np.array([naive_utc(each.event_time) for each in kept], dtype="datetime64[us]"),
         keys=_texts(each.record_key for each in kept),
@@ -65,7 +68,14 @@ def as_frame(kept: Sequence[StoredAnomaly]) -> Frame:
 def only(
     frame: Frame, find: FindFeedback, verdict: FeedbackVerdict, without: Frame | None = None
 ) -> Frame:
-    """Return the records whose last feedback is `verdict`, each once, `without` another frame's."""
+    """Return the records with `verdict` as last feedback, each once.
+
+    Args:
+        frame: the records.
+        find: finds the last feedback on a record.
+        verdict: the verdict of the feedback.
+        without: records to leave out; None for no records.
+    """
     seen = set(without.identities) if without is not None else set()
     rows = []
     for row, pair in enumerate(frame.identities):

@@ -1,4 +1,4 @@
-"""Idle records at the beginning of a history, from before a plant began to run."""
+"""Finds idle records at the beginning of a history, from the time before a plant ran."""
 
 import numpy as np
 import pandas as pd
@@ -8,19 +8,19 @@ from aemon.detection.thresholds.by_entity import of_entities
 from aemon.frame import Frame
 
 LEAST_IDLE = 30
-"""Least number of equal records that show that a plant was not running."""
+"""Least number of equal records at the beginning that show that a plant was not running."""
 
 
 def idle_at_first(frame: Frame, columns: list[str]) -> Mask:
-    """Return a mask (N,) of records at the beginning in which nothing changes.
+    """Return a mask (N,) of the equal records at the beginning of each entity's records.
 
-    Such a period is not idle if a later record equals it: then it is a normal state of the plant,
-    which comes and goes. Each entity has its own beginning.
+    The records are not idle if a later record of the entity has the same values: then the values
+    are a normal state of the plant.
 
     Args:
-        frame: the records, each entity's in the order of time.
-        columns: columns that may be judged; a column that changes with every record, such as a row
-            number, does not count as a change.
+        frame: N records; the records of each entity are in the order of time.
+        columns: columns that may be judged. A column that changes with every record, such as a row
+            number, is not compared.
     """
     found = np.zeros(len(frame), dtype=bool)
     values = frame.values[[name for name in columns if name in frame.values]]

@@ -1,4 +1,4 @@
-"""Records left out of training, with reasons: flagged records, feedback, suppressed periods."""
+"""Finds the records to leave out of training: flagged, with feedback, or in suppressed periods."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,13 +34,13 @@ class KnownFeedback:
 
 @dataclass(frozen=True, kw_only=True)
 class Flagging:
-    """Settings for the choice of flagged records that are left out of training.
+    """Inputs for the choice of the flagged records that are left out of training.
 
     Attributes:
         name: name of the monitor.
-        store: store of its verdicts.
-        levels: new levels that are normal now.
-        first: whether no detector has judged yet, so that nothing was flagged.
+        store: the results database, which has the verdicts of the monitor.
+        levels: new levels that count as normal data now.
+        first: whether no detector has judged yet, so that no record was flagged.
         by_hand: whether a person asks for the training.
         records: number of records that could be judged.
     """
@@ -59,7 +59,7 @@ class LeftOut:
 
     Attributes:
         by_reason: reason -> identities of the records.
-        broken: whether flagged records are not left out, because too many were flagged.
+        broken: whether flagged records stay in the training, because too many were flagged.
     """
 
     by_reason: dict[str, list[Identity]]
@@ -69,7 +69,10 @@ class LeftOut:
 def quiet_stretches(
     name: str, settings: MonitorSettings, store: Store, frame: Frame
 ) -> dict[str, Mask]:
-    """Return masks (N,) of records in suppressed periods, by reason: they may not be normal."""
+    """Return reason -> mask (N,) of records in maintenance windows and in snoozes.
+
+    Such records may not be normal data.
+    """
     with store.reading() as connection:
         snoozes = snoozes_of(connection, name)
     maintained = in_maintenance(frame, settings.quiet.maintenance)
@@ -80,7 +83,7 @@ def quiet_stretches(
 
 
 def outlived(frame: Frame, levels: Sequence[Drift]) -> Mask:
-    """Return a mask (N,) of records from before a new level that is normal now."""
+    """Return a mask (N,) of records from before a new level that counts as normal data now."""
     found = np.zeros(len(frame), dtype=bool)
     for level in levels:
         found |= (frame.entities == level.entity) & (frame.times < naive_utc(level.started_at))
@@ -95,8 +98,8 @@ def find_left_out(
     Args:
         frame: N records.
         feedback: the monitor's feedback.
-        reasons: further reasons, each with a mask (N,) of its records.
-        flagging: where flagged records are found.
+        reasons: further reasons to leave records out, each with a mask (N,).
+        flagging: inputs for the choice of flagged records.
 
     Raises:
         StoreError: the database fails.
@@ -130,14 +133,21 @@ def find_left_out(
 
 
 def _flagged(flagging: Flagging, frame: Frame, *, free: Mask) -> tuple[Mask, bool]:
-    """Return records flagged beyond the target rate (N,), without `free` ones; True if broken.
+    """Return a mask (N,) of records flagged beyond the target rate; True if none is left out.
 
-    Past anomalies in training would become normal for the new detector. But some flagged records
-    are the false alarms of the target rate. If these were left out too, every calibration would end
-    at the previous threshold, and each detector would flag more than the one before.
+    An anomaly in the training set would become normal for the new detector. But some flagged
+    records are the false alarms that the target rate allows. Without these records, every
+    calibration would end at the previous threshold, and each detector would flag more records than
+    the detector before.
 
-    Sometimes a large share is flagged, by a detector that has not seen whole days, or before a
-    training that a person asks for. Then the detector was wrong, so no record is left out.
+    If far too many records are flagged, the detector is assumed to be wrong, and no record is left
+    out. This holds for a detector trained on less than two days, and for a training that a person
+    asks for.
+
+    Args:
+        flagging: inputs for the choice.
+        frame: N records.
+        free: (N,) mask of records that are handled for another reason.
     """
     nothing = np.zeros(len(frame), dtype=bool)
     active = active_detector(flagging.store, flagging.name)
@@ -149,7 +159,7 @@ def _flagged(flagging: Flagging, frame: Frame, *, free: Mask) -> tuple[Mask, boo
     found = np.array([over.get(pair, unflagged) for pair in frame.identities]).reshape(-1, 2)
     exceedances, by = found.T.copy()
     exceedances[free] = np.nan
-    for level in flagging.levels:  # flagged as new by detectors that were not trained on the level
+    for level in flagging.levels:  # flagged by detectors that did not know the level
         later = frame.times >= naive_utc(level.started_at)
         new_to = by <= (level.detector_id if level.learned else np.inf)
         exceedances[(frame.entities == level.entity) & later & new_to] = np.nan
@@ -166,16 +176,22 @@ def _flagged(flagging: Flagging, frame: Frame, *, free: Mask) -> tuple[Mask, boo
 def _p_values(
     store: Store, active: StoredDetector, exceedances: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Return the p-values (N,) of flagged records along the fitted tail; NaN stays.
+    """Return the p-values (N,) of flagged records by the fitted tail; NaN for other records.
 
-    Stored p-values end at 1 / (n + 1). There the most extreme record equals the mildest beyond the
-    calibration, and would be taken for a false alarm as easily.
+    Stored p-values are at least 1 / (n + 1) with n calibration records. So all records above the
+    largest calibration score have the same stored p-value, and an extreme record would look as
+    likely as a mild record.
+
+    Args:
+        store: the results database.
+        active: the active detector.
+        exceedances: (N,) exceedances of flagged records; NaN for other records.
     """
     flagged = ~np.isnan(exceedances)
     found = np.where(flagged, active.false_alarm_rate, np.nan)
     try:
         threshold = load(store, active).detector.threshold
-    except ArtifactError:  # all are equal then, and as many stay as the target rate allows
+    except ArtifactError:  # then all flagged records have the same p-value
         return found
     found[flagged] = threshold.judge(exceedances[flagged] * threshold.value, extrapolate=True)
     return found

@@ -1,4 +1,4 @@
-"""Loading of stored detectors for judging."""
+"""Loads stored detectors for judging."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,21 +15,21 @@ from aemon.store.artifacts import pack, unpack
 from aemon.store.detectors import StoredDetector, artifact, manifest_of
 from aemon.store.store import Store
 
-_SETTINGS = "threshold_settings"  # settings by which an artifact's thresholds were computed
+_SETTINGS = "threshold_settings"  # key of the settings that computed an artifact's thresholds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Loaded:
-    """A stored detector.
+    """A stored detector that is loaded for judging.
 
     Attributes:
-        stored: its row.
+        stored: stored row of the detector.
         detector: the detector, with its present thresholds.
         trained: thresholds as computed in training.
-        trained_by: settings of the thresholds in training; None if they were not stored.
-        computed_by: settings of the present thresholds.
+        trained_by: threshold settings of the training; None if they were not stored.
+        computed_by: settings that computed the present thresholds; None if they were not stored.
         reference: distributions of the columns in training; None if they were not stored.
-        shifts: (entity, since) of the new levels in its training.
+        shifts: (entity, start time) of each new level that the detector was trained on.
         traffic: rate and pauses of records in training.
     """
 
@@ -94,7 +94,7 @@ def threshold_settings_of(manifest: Mapping[str, Any]) -> ThresholdSettings | No
 def packed_thresholds(
     thresholds: Thresholds, settings: ThresholdSettings
 ) -> tuple[bytes, dict[str, Any]]:
-    """Return thresholds as an artifact, and as columns of the table `thresholds`."""
+    """Return thresholds in two forms: as an artifact, and as columns of the table `thresholds`."""
     arrays, metadata = thresholds_state(thresholds)
     metadata = {**metadata, _SETTINGS: settings.model_dump(mode="json")}
     pooled = thresholds.pooled

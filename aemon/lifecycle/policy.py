@@ -1,7 +1,8 @@
-"""Decisions about detectors: pure functions of observations, settings and time.
+"""Decisions about detectors, as pure functions of observations, settings and time.
 
-Nothing here reads or writes. `active_detector`, `upkeep` and `trial` observe, ask for a decision
-here, and carry it out; a backtest asks the same functions.
+No function of this module reads or writes the store. The modules `active_detector`, `upkeep` and
+`trial` make observations, call these functions, and carry out the decisions. A backtest calls the
+same functions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,49 +25,55 @@ from aemon.errors import Remedy
 from aemon.store.drifts import Drift, DriftKind
 
 SHIFT_RECORDS = 50
-"""Least number of records of a new level before it counts as lasting."""
+"""Least number of records at a new level before the level counts as lasting."""
 
 SHIFT_TIME = timedelta(days=1)
-"""Least duration of a new level before it counts as lasting, unless configured."""
+"""Least duration of a new level before the level counts as lasting, without a setting."""
 
 SETTLED = 0.1
-"""A column's drift is over if its index is below this; between the two limits nothing changes."""
+"""Population stability index (PSI) below which the drift of a column has ended.
+
+The limit at which a drift begins is higher. Between the two limits, a drift neither begins nor
+ends.
+"""
 
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=10), timedelta(hours=1)
-"""Pause after a failed training; it doubles with each further failure, up to the longest."""
+"""First and longest pause after a failed training; each further failure doubles the pause."""
 
 LONGEST_WAIT = timedelta(minutes=10)
-"""Longest pause if a training failed for lack of records: it can succeed once they arrive."""
+"""Longest pause after a training without enough records, because more records may arrive."""
 
 WHOLE_RHYTHMS = timedelta(days=2)
-"""Two days, the most common rhythm: a shorter training does not show what is normal at night."""
+"""Least length of training data that shows a daily pattern: each hour of the day occurs twice."""
 
 
 def is_young(trained_from: datetime, trained_until: datetime) -> bool:
-    """Return whether a detector has not seen whole days."""
+    """Return whether the training records of a detector cover less than two days."""
     return trained_until - trained_from < WHOLE_RHYTHMS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """Observations for the decision whether to train.
+    """The observations of a monitor for the decision whether to train a detector.
 
     Attributes:
         unreadable: whether the stored detector cannot be read.
-        judging: whether a detector judges; without one nothing else is known.
-        outdated: whether the detector or its thresholds belong to different settings.
+        judging: whether a detector is active; without an active detector, the following
+            attributes have their defaults.
+        outdated: whether the active detector or its thresholds belong to different settings.
         settings_tried: whether the newest detector was trained with the present settings.
         on_trial: whether a detector is on trial.
         trial_fits: whether the detector on trial was trained with the present settings.
-        drifts: drifts that are not over, the oldest first.
-        shifting: whether a period in which everything is flagged is in progress.
-        shifts: whether new levels are known.
+        drifts: drifts that have not ended, the oldest first.
+        shifting: whether an entity is in a flagged period that may become a new level.
+        shifts: whether new levels are reported as drift.
         enough_since_drift: whether enough records for a training came since the drift.
-        provisional: whether the threshold has too few records to show the target rate.
-        misled: whether it has not seen whole days, and flags far more than the target rate.
-        training_records: number of its training records.
-        records: number of records that it judged.
-        state_at: time at which it became active; None without a detector.
+        provisional: whether the threshold has too few calibration records to show the target rate.
+        misled: whether the active detector was trained on less than two days, and flags far more
+            records than the target rate allows.
+        training_records: number of training records of the active detector.
+        records: number of records that the active detector judged.
+        state_at: time at which the detector became active; None without an active detector.
         unused_feedback: number of feedback entries not yet used in training.
     """
 
@@ -108,7 +115,7 @@ def _reasons(observed: Observed, settings: MonitorSettings, now: datetime) -> It
     if observed.outdated and not observed.trial_fits and not observed.settings_tried:
         yield "settings: they changed since the last training"
     if observed.on_trial:
-        return  # the detector on trial may be the one that is needed
+        return  # the detector on trial may be the detector that is needed
     learned = [drift for drift in observed.drifts if _is_learned(drift, life)]
     if life.retrain_on_drift and learned and observed.enough_since_drift:
         yield f"drift: {learned[-1].reason}"
@@ -137,9 +144,10 @@ def _is_old(observed: Observed, settings: MonitorSettings, now: datetime) -> boo
 
 
 def _is_undecided(observed: Observed, life: LifecycleSettings) -> bool:
-    """Return whether it is open if a period in which everything is flagged is a new level.
+    """Return whether a flagged period may still become a new level that is to be learned.
 
-    That is decided first: a training before would leave the level out, or learn a part of it.
+    A scheduled training waits until this is decided. An earlier training would leave the level
+    out, or use only a part of its records.
     """
     known = observed.shifts and observed.enough_since_drift
     return life.learn_shift_after is not None and observed.shifting and not known
@@ -149,8 +157,9 @@ def pause_after(failures: int, remedy: Remedy | None = None) -> timedelta:
     """Return the pause after a failed training.
 
     Args:
-        failures: number of failures in a row before it.
-        remedy: remedy of its error; None for a training that ended without one, as by a timeout.
+        failures: number of consecutive failed trainings before this training.
+        remedy: remedy of the training's error; None if the training ended without an error, for
+            example by a timeout.
     """
     longest = LONGEST_WAIT if remedy is Remedy.WAIT else LONGEST_RETRY
     pause: timedelta = FIRST_RETRY * 2 ** min(failures, 10)
@@ -164,13 +173,13 @@ def drifts_found(
     since: datetime,
     life: LifecycleSettings,
 ) -> list[Drift]:
-    """Return all drift, known or new: scores, columns, lasting new levels.
+    """Return all present drifts of scores, columns and levels, both known and new.
 
     Args:
         history: history of the records that the detector judged.
         reference: distributions of the columns in training; None if unknown.
         indices: column -> population stability index.
-        since: latest time at which scores and columns began to drift.
+        since: latest possible start of a drift of scores or columns.
         life: lifecycle settings of the monitor.
     """
     found = []
@@ -214,11 +223,11 @@ def drifts_found(
 
 
 def drift_is_over(drift: Drift, history: ObservedHistory, indices: Mapping[str, float]) -> bool:
-    """Return whether a drift ended by itself.
+    """Return whether a drift has ended without a new detector.
 
     Args:
         drift: a known drift.
-        history: history of the judged records.
+        history: history of the records that the detector judged.
         indices: column -> population stability index.
     """
     if drift.kind is DriftKind.SHIFT:
@@ -226,17 +235,17 @@ def drift_is_over(drift: Drift, history: ObservedHistory, indices: Mapping[str, 
     if drift.kind is DriftKind.COLUMN:
         index = indices.get(drift.feature)
         return index is not None and index < SETTLED
-    return False  # evidence stays; only a new detector begins without any
+    return False  # drift of scores ends only with a new detector
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialStage:
-    """Progress of a trial.
+    """The progress of a trial.
 
     Attributes:
-        wanted: number of records for the decision.
+        wanted: number of records for a full trial.
         overdue: whether the trial has reached its longest duration.
-        ripe: whether there are enough records to decide.
+        ripe: whether both detectors judged enough records for a decision.
     """
 
     wanted: int
@@ -261,7 +270,7 @@ def stage_of(
         rate: target rate of the detector on trial.
         life: lifecycle settings of the monitor.
         now: aware UTC.
-        asked_for: whether its settings or target rate differ from the active detector's.
+        asked_for: whether the two detectors have different settings or target rates.
     """
     wanted = records_of_a_trial(rate, life.trial_records)
     overdue = now - began_at >= life.trial_longest or is_wrong(began_at, now)
@@ -273,9 +282,9 @@ def ruling_on(evidence: Evidence | None, stage: TrialStage, *, unfit: str = "") 
     """Return the decision of a trial; None while it continues.
 
     Args:
-        evidence: results of both detectors; None if it was too early to collect them.
+        evidence: results of both detectors; None if the trial has too few records for a decision.
         stage: progress of the trial.
-        unfit: reason why records do not fit the detector on trial; empty if they do.
+        unfit: reason why records do not fit the detector on trial; empty if they fit.
     """
     if unfit:
         return ruled_unfit(unfit)

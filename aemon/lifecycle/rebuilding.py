@@ -1,4 +1,4 @@
-"""Training a detector again from its manifest, and comparing it with the first."""
+"""Trains a detector again from its manifest, and compares the result with the stored detector."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,16 +23,17 @@ from aemon.store.store import Store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rebuilt:
-    """Result of training a detector again.
+    """The comparison of a detector with the result of training the detector again.
 
     Attributes:
+        version: version of the stored detector.
         records: number of records in the new training.
-        same_records: whether the records are the same, by their hash.
-        same_features: whether the feature map is the same.
-        largest_gap: largest difference of the two scores of a record, relative to the score; None
-            if the first detector's weights were removed.
-        same_threshold: whether the threshold is the same.
-        other_versions: libraries with a different version: (then, now).
+        same_records: whether both trainings used the same records, by their hash.
+        same_features: whether both feature maps are the same.
+        largest_gap: largest difference between the two scores of a record, relative to the first
+            score; None if the weights of the stored detector were removed.
+        same_threshold: whether both thresholds are the same.
+        other_versions: library -> (version then, version now), for libraries that changed.
     """
 
     version: int
@@ -45,7 +46,7 @@ class Rebuilt:
 
     @property
     def same(self) -> bool:
-        """Whether all that can be compared is the same."""
+        """Whether records, features, thresholds and scores are the same, if they are known."""
         return (
             self.same_records
             and self.same_features
@@ -57,7 +58,7 @@ class Rebuilt:
 def rebuild(
     name: str, settings: MonitorSettings, store: Store, clock: Clock, version: int
 ) -> Rebuilt:
-    """Train a detector of a monitor again from its manifest, without storing it.
+    """Train a detector again from its manifest, and compare; do not store the new detector.
 
     Raises:
         DetectorError: the detector does not exist, or has no manifest.

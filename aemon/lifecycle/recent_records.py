@@ -1,4 +1,4 @@
-"""The newest judged records of a monitor, and its history of drift, for the active detector."""
+"""The newest records that the active detector judged, and the detector's evidence of drift."""
 
 from collections import deque
 from dataclasses import replace
@@ -31,27 +31,27 @@ if TYPE_CHECKING:
     from aemon.detection.thresholds.by_entity import Thresholds
 
 
-LONG_STRETCH = 30  # records; shorter flagged periods are bursts, which may be false alarms
+LONG_STRETCH = 30  # records; a shorter flagged period is a burst, which may be false alarms
 _TRAFFIC = "traffic"
-# Keys of the state beside the history of drift:
+# Further keys of the stored state, beside the keys of the history of drift:
 _REPEATS, _TAILS, _STARTS, _COUNTS = "repeats", "tails", "starts", "counts"
 _ALL = Watched()
 MOST_KEPT = 50_000  # scores in memory, for all thresholds of a monitor together
 
 
 class RecentRecords:
-    """The recent records of one detector. It exists as long as the detector judges.
+    """The recent records of one active detector; a new active detector gets a new object.
 
     Args:
-        store: store of the state.
-        loaded: the detector.
+        store: the results database, which has the state from before a restart.
+        loaded: the active detector.
         watched: which changes of traffic are reported.
     """
 
     def __init__(self, store: Store, loaded: Loaded, watched: Watched = _ALL) -> None:
         stored = loaded.stored
         self.detector_id = stored.id
-        self.base: Thresholds = loaded.trained  # as computed by the present settings
+        self.base: Thresholds = loaded.trained  # trained, by the present settings
         self.reference = loaded.reference
         self._operation = loaded.detector.operation
         self._repeated = loaded.detector.feature_map.repeated
@@ -62,7 +62,7 @@ class RecentRecords:
         written = state if isinstance(state, dict) else {}
         series = loaded.detector.series
         tails = series.training_tails if series is not None else Tails()
-        if written_by == stored.id and _TAILS in written:  # tails are in a detector's own features
+        if written_by == stored.id and _TAILS in written:  # another detector has other features
             tails = Tails.from_json(written[_TAILS])
         self.past = Past(
             repeats=Repeats.from_json(written.get(_REPEATS), self._repeated),
@@ -98,8 +98,8 @@ class RecentRecords:
     def shifting(self, within: timedelta) -> bool:
         """Return whether an entity is in a flagged period that may become a new level.
 
-        A period ends if its last flagged record is older than `within`, by the newest record.
-        Otherwise an entity that sends no more records would stay in it for ever.
+        A period has ended if its last flagged record is older than the newest record by more than
+        `within`. Otherwise the period of an entity that sends no more records would never end.
         """
         long = [shift.until for shift in self.life.shifts.values() if shift.records >= LONG_STRETCH]
         ends = [naive_utc(until) for until in long if until is not None]
@@ -109,13 +109,19 @@ class RecentRecords:
         return any(newest - end <= np.timedelta64(within) for end in ends)
 
     def column_drift(self) -> dict[str, float]:
-        """Return the index of each column; computed once for each state of the history."""
+        """Return column -> population stability index; computed once for each history."""
         if self._indexed is None or self._indexed[0] is not self.life:
             self._indexed = (self.life, self.life.column_drift(self.reference))
         return self._indexed[1]
 
     def after(self, frame: Frame, judged: Judgement, rows: Mask) -> ObservedHistory:
-        """Return the history after some of N records, without keeping it."""
+        """Return the history with further records; the present history stays unchanged.
+
+        Args:
+            frame: N judged records.
+            judged: judgement of the records.
+            rows: (N,) mask of the records to add.
+        """
         return self.life.after(
             frame.take(rows), rows_of(judged, rows), self.base, self.reference,
             drifting=bool(self.drifts),
@@ -129,7 +135,7 @@ class RecentRecords:
         traffic: Traffic,
         at: datetime,
     ) -> None:
-        """Write a history, in the transaction of the verdicts."""
+        """Write the history and the state of judging, in the transaction of the verdicts."""
         state = {**life.as_json(), _REPEATS: past.repeats.as_json(self._repeated)}
         if self._counted:
             state[_COUNTS] = past.counts.as_json()
@@ -142,7 +148,14 @@ class RecentRecords:
         write_live_state(connection, self._monitor, self.detector_id, state, at)
 
     def adopt(self, life: ObservedHistory, frame: Frame, judged: Judgement, rows: Mask) -> None:
-        """Keep committed records and their history."""
+        """Keep the results of committed records.
+
+        Args:
+            life: the history with the records.
+            frame: N judged records.
+            judged: judgement of the records.
+            rows: (N,) mask of the records that count as normal data.
+        """
         self.life = life
         self.past = judged.past
         rows = rows & ~(self._in_stretches(frame) & self._over(frame, judged))
@@ -153,11 +166,11 @@ class RecentRecords:
         self._times.extend(frame.times[rows])
 
     def _in_stretches(self, frame: Frame) -> Mask:
-        """Return a mask (N,) of records in periods in which everything is flagged.
+        """Return a mask (N,) of records in long flagged periods.
 
-        Such records do not move thresholds: if they stay, they are a new level, to be learned or
-        not. Scores below the training threshold are not a new level, so a threshold that was
-        lowered can recover.
+        Such records do not change thresholds if their scores are above the training thresholds:
+        the period may become a new level, which only a training may learn. Lower scores do change
+        thresholds, so that a threshold that became too low can rise again.
         """
         found = np.zeros(len(frame), dtype=bool)
         for entity, shift in self.life.shifts.items():
@@ -166,16 +179,16 @@ class RecentRecords:
         return found
 
     def _over(self, frame: Frame, judged: Judgement) -> Mask:
-        """Return a mask (N,) of records above the thresholds of the training."""
+        """Return a mask (N,) of records with scores above the thresholds of the training."""
         found = np.zeros(len(frame), dtype=bool)
         for threshold, rows in self.base.parts(frame.entities):
             found[rows] = judged.scores[rows] > threshold.value
         return found
 
     def recent(self) -> Recent | None:
-        """Return the recent records once there are enough new ones for a recalibration; else None.
+        """Return the recent records for a recalibration; None until enough new records came.
 
-        Records that their thresholds judged as faults are left out.
+        Records in faults are left out, by the exceedances at their judging.
         """
         if self._came < self._every:
             return None
@@ -190,14 +203,15 @@ class RecentRecords:
         return Recent(scores=scores[usual], entities=entities[usual])
 
     def times(self) -> npt.NDArray[np.datetime64]:
-        """Return event times of the recent records, oldest first."""
+        """Return the event times of the recent records, in the order of judging."""
         return np.array(self._times, dtype="datetime64[us]")
 
 
 def _starts(written: dict[str, Any], loaded: Loaded) -> Starts:
-    """Return since when each entity has been working, by the same condition.
+    """Return the time since which each entity is working, by the condition `columns.only_when`.
 
-    The first detector continues from its training records.
+    The stored times are used only if the condition is unchanged. The first detector begins with
+    the times at the end of its training records.
     """
     operation = loaded.detector.operation
     if operation is None:
@@ -209,9 +223,10 @@ def _starts(written: dict[str, Any], loaded: Loaded) -> Starts:
 
 
 def _life(noted: tuple[int, dict[str, Any]] | None, loaded: Loaded) -> ObservedHistory:
-    """Return the stored history; of an earlier detector only the flagged periods.
+    """Return the stored history; if an earlier detector wrote it, keep only the flagged periods.
 
-    Flagged periods belong to the records: a new detector may continue to flag them.
+    Flagged periods are kept because a new detector may continue to flag the same records. They
+    are not kept if the new detector was trained on a new level.
     """
     begun = new_history(loaded.trained, loaded.reference)
     if noted is None:

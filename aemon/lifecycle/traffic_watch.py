@@ -1,4 +1,4 @@
-"""Traffic of a monitor: silent entities, and unusually many or few records."""
+"""Watches the traffic of a monitor: silent entities, and unusually many or few records."""
 
 import logging
 from dataclasses import dataclass
@@ -12,18 +12,19 @@ from aemon.logs import Action, log
 from aemon.records import TrafficReport
 
 MOST_LOGGED = 20
-"""Most entities of one commit in the log."""
+"""Largest number of entities that the log names for one commit."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Watched:
-    """Settings for reports of traffic.
+    """The kinds of unusual traffic that are reported.
 
     Attributes:
         entities: whether silent entities are reported.
-        silent_after: pause after which an entity is silent; None for its longest pause in training.
+        silent_after: pause after which an entity is silent; None for the entity's longest pause in
+            training.
         rate: whether an unusual number of records is reported.
     """
 
@@ -43,14 +44,14 @@ def watched_by(settings: MonitorSettings) -> Watched:
 
 
 class TrafficWatch:
-    """Traffic of one monitor, compared with its training.
+    """The traffic of one monitor, compared with the traffic in training.
 
     Args:
         monitor: name of the monitor.
         usual: traffic in the detector's training.
-        watched: which changes are reported.
-        noted: stored state; None without one.
-        first: whether this is the first detector, which continues from its training records.
+        watched: the kinds of unusual traffic that are reported.
+        noted: stored state of the traffic; None without a stored state.
+        first: whether this is the first detector; its traffic continues from the training records.
     """
 
     def __init__(
@@ -78,12 +79,12 @@ class TrafficWatch:
 
     @property
     def unusual(self) -> Unusual:
-        """Unusual traffic now."""
+        """The unusual traffic after the last committed records."""
         return self._usual.unusual(self.traffic, self._watched.silent_after)
 
     @property
     def report(self) -> TrafficReport:
-        """Unusual traffic at the last commit, in numbers."""
+        """The unusual traffic at the last commit, in numbers for metrics."""
         return TrafficReport(
             silent=len(self._reported.silent), unusual_rate=bool(self._reported.rate)
         )
@@ -93,7 +94,7 @@ class TrafficWatch:
         return self._usual.after(self.traffic, frame.times, frame.entities)
 
     def as_json(self, traffic: Traffic) -> dict[str, Any] | None:
-        """Return the state to store; None if nothing is watched."""
+        """Return the state to store; None if no kind of traffic is watched."""
         if self._usual.pauses is None and self._usual.rate is None:
             return None
         summary = self._usual.unusual(traffic, self._watched.silent_after).summary
@@ -101,7 +102,7 @@ class TrafficWatch:
         return {**traffic.as_json(), "stretch": stretch, "told": list(summary)}
 
     def adopt(self, traffic: Traffic) -> None:
-        """Keep committed traffic, and log what has become unusual, or usual again."""
+        """Keep committed traffic; log traffic that became unusual, or is usual again."""
         self.traffic = traffic
         before, now = self._reported, self.unusual
         self._reported = now

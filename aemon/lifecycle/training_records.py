@@ -1,4 +1,4 @@
-"""The records of a training: which are read, left out and brought back, and why."""
+"""Chooses the records of a training: records to read, to leave out and to bring back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,55 +41,55 @@ from aemon.store.feedback import read_feedback, stored_anomalies
 from aemon.store.store import Store, as_json, from_json
 
 IDLE, ODD = "idle", "odd"
-"""Reasons to leave records out: nothing changes yet, or they are unlike all other records."""
+"""Reasons to leave a record out: its plant is not running yet, or it is unlike all others."""
 
 LEAST_USABLE_SHARE = 0.5
-"""Least usable share of the first records: below, time or key is probably the wrong column."""
+"""Least usable share of the first records; with less, time or key is probably a wrong column."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadFrom:
-    """Query of a training to its source: enough to repeat it."""
+    """The query of a training to its source, stored so that it can be repeated."""
 
-    newest: bool  # the newest records up to a watermark, else the first records
+    newest: bool  # whether the newest records are read; otherwise the first records are read
     limit: int
     until: Watermark | None = None
 
     def ask(self, reader: Reader) -> Read:
-        """Read the records."""
+        """Read the records of the query."""
         if self.newest:
             return reader.newest(self.until, self.limit)
         return reader.after(None, self.limit)
 
     def as_json(self) -> dict[str, Any]:
-        """Return all fields, for the manifest."""
+        """Return all fields as JSON values for the manifest."""
         return {"newest": self.newest, "limit": self.limit, "until": as_json(self.until)}
 
     @classmethod
     def from_json(cls, noted: Mapping[str, Any]) -> "ReadFrom":
-        """Return the inverse of `as_json`."""
+        """Return the query from the JSON values that `as_json` made."""
         return cls(newest=noted["newest"], limit=noted["limit"], until=from_json(noted["until"]))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingRecords:
-    """The records of a training, with how they were chosen.
+    """The records of a training, and the reasons of their choice.
 
     Attributes:
         frame: the records.
-        times: event times of all records that could be judged, including those left out.
-        watermark: where judging begins; None unless this is the first detector.
+        times: event times of all records that can be judged, including records left out.
+        watermark: watermark after which judging begins; None unless this is the first training.
         read: the query to the source.
         rejected: number of records that could not be read, by reason.
         left_out: records left out, by reason: `flagged`, `confirmed`, `ignored`,
             `maintenance`, `snoozed`, `outlived`, `idle`, `odd`.
-        traffic: traffic of all records that were read.
-        broken: whether flagged records are not left out, because too many were flagged.
-        brought_back: false alarms older than the records that were read.
-        false_alarms: records with a false alarm as feedback, read or stored.
-        applied: ids of the feedback that no training used before.
-        feedback: ids of all feedback.
-        shifts: new levels that are part of the training, though their records were flagged.
+        traffic: rate and pauses of all records that were read.
+        broken: whether flagged records stay in the training, because too many were flagged.
+        brought_back: stored records with a false alarm, which were not read from the source.
+        false_alarms: all records with a false alarm as last feedback, read or stored.
+        applied: ids of the feedback entries that no training used before.
+        feedback: ids of all feedback entries.
+        shifts: new levels that are part of the training, although their records were flagged.
     """
 
     frame: Frame
@@ -107,7 +107,7 @@ class TrainingRecords:
     traffic: UsualTraffic = field(default_factory=UsualTraffic)
 
     def without_unusual(self, unusual: Sequence[Identity]) -> "TrainingRecords":
-        """Return the same without records that are unlike all others."""
+        """Return these training records without the given unusual records."""
         left_out = {**self.left_out, ODD: list(unusual)}
         return replace(
             self, frame=self.frame.take(~rows_of(self.frame, unusual)), left_out=left_out
@@ -115,7 +115,7 @@ class TrainingRecords:
 
     @property
     def summary(self) -> str:
-        """Description of what was left out and brought back; empty if nothing was."""
+        """Description of the records left out and brought back; empty without such records."""
         names = {ODD: "unusual"}
         parts = [
             f"{len(pairs)} {names.get(reason, reason)} records"
@@ -135,10 +135,10 @@ def choose_records(
 ) -> TrainingRecords:
     """Choose the records on which a monitor's next detector is trained.
 
-    The first training uses all records, the first or the newest if there are too many. A later
-    training uses the newest judged records, without those flagged beyond the target rate. Feedback
-    takes precedence: confirmed anomalies and ignored periods are left out. False alarms are used,
-    from the store if they are older than the records that are read.
+    The first training uses all records of the source; of too many records, it uses the first, or
+    the newest with `start: now`. A later training uses the newest judged records, without records
+    flagged beyond the target rate. Feedback has precedence: confirmed anomalies and ignored periods
+    are left out, and false alarms are used. A false alarm that is not read comes from the store.
 
     Raises:
         TrainingError: there are too few records.
@@ -200,15 +200,15 @@ def _what_to_read(settings: MonitorSettings, watermark: Watermark | None, wanted
 
 
 def bursts_standing_out(source: Replayable, manifest: Mapping[str, Any], gap: int) -> list[Frame]:
-    """Return unusual records that a training left out, as the source has them.
+    """Return the unusual records that a training left out, read again from the source.
 
     Args:
         source: source of the records.
-        manifest: manifest of the detector.
-        gap: number of other records of the entity that may lie within a burst.
+        manifest: manifest of the trained detector.
+        gap: largest number of other records of the entity between two records of a burst.
 
     Returns:
-        A frame for each burst of an entity, in the order of time.
+        A frame for each burst of unusual records of one entity, in the order of time.
 
     Raises:
         AemonError: the source fails.
@@ -228,13 +228,14 @@ def bursts_standing_out(source: Replayable, manifest: Mapping[str, Any], gap: in
 
 
 def choose_again(source: Replayable, store: Store, name: str, row: Mapping[str, Any]) -> Frame:
-    """Return the training records of a detector again, if the source still has them unchanged.
+    """Return the training records of a detector, read again from the source.
 
-    Records that arrived late, with times in the training period, did not exist then.
+    The records are the same only if the source still has them unchanged. Late records that were
+    judged after the training are left out, because the training could not read them.
 
     Args:
         source: source of the records.
-        store: has the verdicts, with their times.
+        store: the results database, which has the scoring times of records.
         name: name of the monitor.
         row: row of the detector, with its manifest.
     """
@@ -253,13 +254,13 @@ def choose_again(source: Replayable, store: Store, name: str, row: Mapping[str, 
 
 
 def _without(frame: Frame, left_out: Mapping[str, Sequence[Sequence[str]]]) -> Frame:
-    """Return a frame without records; JSON makes lists of the pairs that identify them."""
+    """Return a frame without the records that are left out: reason -> pairs (entity, key)."""
     gone = [(entity, key) for pairs in left_out.values() for entity, key in pairs]
     return frame.take(~rows_of(frame, gone))
 
 
 def _check_usable(name: str, wanted: int, count: int, frame: Frame, waiting: int) -> None:
-    """Check that there are enough usable records for normal data."""
+    """Check that there are enough records, and that not too many of them are rejected."""
     if count < wanted:
         held = f", {waiting} more have an implausible time" if waiting else ""
         raise TrainingError(
@@ -272,11 +273,11 @@ def _check_usable(name: str, wanted: int, count: int, frame: Frame, waiting: int
 
 
 def unusable(count: int, frame: Frame) -> TrainingError | None:
-    """Return why a source cannot be used: most of its first records are rejected; else None.
+    """Return an error if too many of the first records are rejected; else None.
 
     Args:
-        count: number of records read.
-        frame: the usable records, with the reasons for the others.
+        count: number of records that were read.
+        frame: the usable records, with the number of rejected records by reason.
     """
     if len(frame) >= LEAST_USABLE_SHARE * count:
         return None
@@ -296,13 +297,13 @@ def unusable(count: int, frame: Frame) -> TrainingError | None:
 def _check_first(
     name: str, settings: MonitorSettings, wanted: int, fetched: Read, working: Frame
 ) -> None:
-    """Check the first records: that they can be used, and that enough of them are judged.
+    """Check that the first records are usable, and that enough of them would be judged.
 
     Args:
         name: name of the monitor.
         settings: settings of the monitor.
-        wanted: number of records needed, by the columns.
-        fetched: the records.
+        wanted: number of records needed, as computed from the number of columns.
+        fetched: the records that were read.
         working: the records for which `columns.only_when` holds.
 
     Raises:
@@ -312,7 +313,7 @@ def _check_first(
     check_times(fetched)
     wanted = needed_for_entities(fetched.frame, wanted, settings)
     _check_usable(name, wanted, fetched.fetched, fetched.frame, fetched.waiting)
-    # A configured number is all that is read: then the working records among them are enough.
+    # With min_records, no more than this number is read, and only some of them may be working.
     least = wanted if settings.min_records is None else LEAST_RECORDS
     if settings.columns.only_when is not None and len(working) < least:
         raise TrainingError(
@@ -325,11 +326,12 @@ def _check_first(
 def _learned_shifts(
     name: str, settings: MonitorSettings, store: Store, frame: Frame
 ) -> tuple[Drift, ...]:
-    """Return the new levels that have stayed long enough to become normal data.
+    """Return the new levels to train on; empty unless `learn_shift_after` is set.
 
-    Their records are used from the beginning of the level, though they were flagged; earlier
-    records of the entity are left out. Both levels in one training would make the gap between them
-    normal too: a member whose fold holds the new level would not have seen it.
+    The records of a new level are used from its beginning, although they were flagged. Earlier
+    records of the entity are left out: with both levels in one training, a member whose held-out
+    fold is the new level would not know the level, and values between the levels would be normal.
+    If too few records remain for a training, no level is returned.
     """
     if settings.life.learn_shift_after is None:
         return ()

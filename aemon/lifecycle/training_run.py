@@ -1,4 +1,4 @@
-"""Training of a monitor's detector, and training again from a manifest."""
+"""Trains the detector of a monitor, and trains a detector again from its manifest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,32 +31,32 @@ from aemon.store.schema.revisions import is_file_missing
 from aemon.store.store import Store
 
 ROUNDS = 3
-"""Number of searches for unusual records, each without those found before."""
+"""Number of searches for unusual records; each search leaves out the records found before."""
 
 BY_HAND = "a person"
-"""Default requester of a training."""
+"""The person or reason that asked for a training, if no reason is given."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
-    """Result of a training."""
+    """The result of a training: the stored detector, in numbers and words."""
 
     id: int
     threshold_id: int
     version: int
     records: int
     excluded: int  # records that were left out: flagged, confirmed or ignored
-    summary: str  # what was left out and brought back; often empty
+    summary: str  # records left out and brought back; often empty
     seconds: float
     validation_error: float
     threshold: float
     on_trial: bool
-    seen: str  # how records are judged together; empty if each is judged alone
+    seen: str  # how records are judged together; empty if each record is judged alone
     note: str  # notable facts about the threshold; often empty
 
     @property
     def sentence(self) -> str:
-        """Description of the training, for the ledger."""
+        """Description of the training, as one sentence for the ledger."""
         text = f"detector {self.version} was trained on {self.records} records"
         text += f", {self.summary}" if self.summary else ""
         text += ", and is on trial" if self.on_trial else ""
@@ -75,12 +75,13 @@ def train_once(
 ) -> Trained:
     """Train a detector on normal records, and store it.
 
-    The detector becomes active, or with `trial` it is on trial if the active one can be read.
+    The new detector becomes active. With `trial`, the detector is on trial instead, if an active
+    detector exists and can be read.
 
-    The first training uses the existing records, and puts the watermark behind them, so that every
-    later record is judged. The first scoring run judges the unusual ones among them. A later
-    training uses only judged records, never records that are still to be judged. Feedback is used
-    as described in `choose_records`.
+    The first training uses the existing records and puts the watermark after these records, so
+    that every later record is judged. The first scoring run judges the unusual records among the
+    existing records. A later training uses only judged records. Feedback is used as described in
+    `choose_records`.
 
     Raises:
         TrainingError: there are too few records, or they cannot be learned.
@@ -123,9 +124,10 @@ def train_once(
 
 
 def _learn(chosen: TrainingRecords, settings: MonitorSettings) -> tuple[TrainingRecords, Learned]:
-    """Train; if no detector has judged the records, leave out those unlike all others.
+    """Train a detector; leave out unusual records if no detector has judged the records.
 
-    The most unusual records hide others, so the search is repeated without them.
+    The most unusual records can hide other unusual records, so the search is repeated without the
+    records found before.
     """
     seed, frame = settings.detector.seed, chosen.frame
     rate = false_alarm_rate_for(settings.threshold, chosen.times)
@@ -150,7 +152,7 @@ def _manifest(
     called_normal: Mask,
     thresholds: Thresholds,
 ) -> dict[str, Any]:
-    """Return how a detector was trained: enough to train it again."""
+    """Return the manifest of a detector: all data needed to train the detector again."""
     return {
         "settings": settings.learning.model_dump(mode="json"),
         "source": identity(settings.source),
@@ -174,12 +176,12 @@ def _manifest(
 def train_in_worker(
     name: str, settings: MonitorSettings, store_url: str, why: str, fence: Fence | None = None
 ) -> Trained:
-    """Run `train_once` in another process, with its own store and the system clock.
+    """Run `train_once` in a worker process, with a new store connection and the system clock.
 
     Raises:
         LostLeaseError: the monitor has moved to another replica meanwhile.
         StoreError: the store's file was deleted.
-        AemonError: for the reasons of `train_once`.
+        AemonError: the training, the source or the store fails.
     """
     engine = open_engine(store_url)
     if is_file_missing(engine):  # a connection would create an empty file
@@ -192,7 +194,7 @@ def train_in_worker(
 
 
 def _judges(name: str, store: Store) -> bool:
-    """Return whether an active detector can be read; a trial needs one to compare with."""
+    """Return whether the active detector can be read; a trial compares with this detector."""
     active = active_detector(store, name)
     if active is None:
         return False
@@ -204,15 +206,21 @@ def _judges(name: str, store: Store) -> bool:
 
 
 def learn_again(frame: Frame, manifest: Mapping[str, Any], seed: int) -> Detector:
-    """Train a detector again by its manifest, from the same records.
+    """Train a detector again by its manifest.
 
-    With different records the thresholds are computed from them: stored thresholds would be wrong.
+    If the records differ from the first training, the thresholds are computed from the given
+    records, because the stored thresholds would be wrong for them.
+
+    Args:
+        frame: the training records.
+        manifest: manifest of the first training.
+        seed: seed of the first training.
 
     Raises:
-        TrainingError: these records cannot be learned.
+        TrainingError: a detector cannot be trained on these records.
     """
     noted = manifest["settings"]
-    # An aemon without windows, or without windows by default, judged each record alone.
+    # A manifest without these keys is from a version that judged each record alone.
     detector = {"window": 1, "seasons": False, **noted["detector"]}
     settings = LearningSettings.model_validate({**noted, "detector": detector})
     learned = learn(frame, settings, seed, rate=manifest.get("rate"))
@@ -233,6 +241,6 @@ def learn_again(frame: Frame, manifest: Mapping[str, Any], seed: int) -> Detecto
 
 
 def threshold_values(thresholds: Thresholds) -> dict[str, Any]:
-    """Return every threshold, for a manifest."""
+    """Return the values of all thresholds as JSON values for a manifest."""
     own = {name: threshold.value for name, threshold in thresholds.own.items()}
     return {"pooled": thresholds.pooled.value, "own": own}

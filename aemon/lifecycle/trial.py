@@ -1,4 +1,4 @@
-"""A detector on trial: it judges beside the active detector, and a documented rule decides."""
+"""The trial of a detector: the detector judges beside the active detector until a rule decides."""
 
 import logging
 from dataclasses import dataclass, field
@@ -25,20 +25,20 @@ from aemon.store.feedback import read_feedback
 from aemon.store.store import Commit, Store
 from aemon.store.succession import COUNTS, Step, begin_trial, find_trial, note_step, promote, reject
 
-MOST_ROWS = 1_000  # flagged records of one commit that a trial stores
+MOST_ROWS = 1_000  # flagged records that a trial stores for one commit
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True, eq=False)
 class Shadow:
-    """A detector on trial, ready to judge.
+    """A loaded detector on trial.
 
     Attributes:
-        stored: its row.
+        stored: stored row of the detector.
         detector: the detector.
-        trained_by: settings of its thresholds in training; None if they were not stored.
-        unfit: why records of the active detector do not fit it; empty if they do.
+        trained_by: threshold settings of the training; None if they were not stored.
+        unfit: why the records do not fit the detector; empty if the records fit.
         past: context from the records judged before.
     """
 
@@ -49,16 +49,18 @@ class Shadow:
     past: Past = field(default_factory=Past)
 
     def learned_by(self, settings: MonitorSettings) -> bool:
-        """Return whether it was trained with these settings."""
+        """Return whether the detector on trial was trained with these settings."""
         same = self.stored.settings_hash == settings.learning.fingerprint
         return same and self.trained_by in (None, settings.threshold)
 
     def judge(self, frame: Frame, *, behind: bool = False) -> Judgement | None:
-        """Return its judgement; None if the records do not fit it, which ends its trial.
+        """Return the judgement of the detector on trial; None if the records do not fit it.
+
+        The trial ends if the records do not fit the detector.
 
         Args:
             frame: the records.
-            behind: whether the records were found behind the watermark, out of order.
+            behind: whether the records were read before the watermark, out of order.
         """
         try:
             return self.detector.look(frame, None if behind else self.past).judgement
@@ -67,21 +69,22 @@ class Shadow:
             return None
 
     def adopt(self, judged: Judgement | None) -> None:
-        """Keep the context of committed records for the next ones."""
+        """Keep the context of committed records for the next records."""
         if judged is not None:
             self.past = judged.past
 
     def record(
         self, commit: Commit, frame: Frame, active: Judgement, judged: Judgement | None, rows: Mask
     ) -> None:
-        """Count the results of both detectors for some of N records.
+        """Store the results of both detectors for some of N records.
 
         Args:
             commit: the commit that writes the verdicts.
-            frame: the records.
+            frame: the N records.
             active: judgement of the active detector, without suppression.
-            judged: judgement of this detector.
-            rows: (N,) mask of the records that count: judged for the first time, and normal data.
+            judged: judgement of the detector on trial; None if the records do not fit it.
+            rows: (N,) mask of the records to count: records judged for the first time that are
+                not absent, idle, in a maintenance window or in a snooze.
         """
         if judged is None:
             return
@@ -120,15 +123,18 @@ def rule_on(
     *,
     drifted: bool,
 ) -> Decision | None:
-    """Decide a monitor's trial if possible, and carry the decision out; None while it continues.
+    """Decide a monitor's trial if possible, and carry out the decision.
 
     Args:
-        store: store of the trial's counts.
+        store: the results database, which has the counts of the trial.
         settings: settings of the monitor.
-        active: the active detector.
+        active: the active detector: stored row and loaded detector.
         shadow: the detector on trial.
         now: aware UTC.
-        drifted: whether normal data has moved away from the active detector's training records.
+        drifted: whether the active detector has drift that has not ended.
+
+    Returns:
+        The decision; None while the trial continues.
 
     Raises:
         StaleWatermarkError: the detectors changed meanwhile.
@@ -147,7 +153,7 @@ def rule_on(
     asked_for = not alike or not isclose(rate, active[0].false_alarm_rate)
     stage = stage_of(records, began_at, rate, settings.life, now, asked_for=asked_for)
     evidence = None
-    if trial is not None and stage.ripe and not shadow.unfit:  # else judging would be wasted
+    if trial is not None and stage.ripe and not shadow.unfit:  # else it is not needed
         confirmed, lost = _confirmed(store, name, active[1], shadow.detector)
         evidence = Evidence(
             **{count: getattr(trial, count) for count in COUNTS},
@@ -181,7 +187,12 @@ def _carry_out(
 
 
 def _confirmed(store: Store, name: str, active: Judging, shadow: Judging) -> tuple[int, int]:
-    """Return how many confirmed anomalies the active detector flags, and the other does not."""
+    """Return two numbers of confirmed anomalies.
+
+    Returns:
+        The number that the active detector flags; of these, the number that the detector on trial
+        does not flag. (0, 0) if the stored records lack columns that are judged now.
+    """
     entries = read_feedback(store, name)
     find = last_feedback(entries)
     kept = stored_records(name, store, entries, find)

@@ -1,4 +1,4 @@
-"""Maintenance of a detector after every run: keep the target rate, and report drift."""
+"""Maintains a detector after every run: keeps its target rate, and reports drift."""
 
 import logging
 from dataclasses import replace
@@ -23,10 +23,10 @@ logger = logging.getLogger(__name__)
 def keep_target_rate(
     store: Store, loaded: Loaded, memory: RecentRecords, settings: MonitorSettings
 ) -> None:
-    """Recalibrate the thresholds if the recent records contradict them.
+    """Recalibrate the thresholds if the recent records do not show the target rate.
 
     Raises:
-        StaleWatermarkError: another daemon has moved the thresholds.
+        StaleWatermarkError: another daemon has changed the thresholds.
         StoreError: the database fails.
     """
     current = loaded.detector.thresholds
@@ -36,7 +36,7 @@ def keep_target_rate(
     moved = recalibrate(memory.base, current, recent, settings.threshold)
     if moved is None:
         return
-    # Records of a fault among the recent ones must not make a threshold too high.
+    # Records of a fault among the recent records must not make a threshold too high.
     moved = bounded(moved, current, memory.base)
     was, now = current.pooled.value, moved.pooled.value
     reason = f"recalibrated on {len(recent.scores)} records: from {was:.4g} to {now:.4g}"
@@ -46,10 +46,10 @@ def keep_target_rate(
 def replace_thresholds(
     store: Store, loaded: Loaded, thresholds: Thresholds, settings: MonitorSettings, reason: str
 ) -> None:
-    """Store new thresholds, which are used from the next run on.
+    """Store new thresholds, which the next run uses.
 
     Raises:
-        StaleWatermarkError: another daemon has moved the thresholds.
+        StaleWatermarkError: another daemon has changed the thresholds.
         StoreError: the database fails.
     """
     content, columns = packed_thresholds(thresholds, settings.threshold)
@@ -59,7 +59,7 @@ def replace_thresholds(
 
 
 def note_drift(store: Store, name: str, memory: RecentRecords, settings: MonitorSettings) -> int:
-    """Store new drift and the end of old drift; return the number of new drifts.
+    """Store new drifts and the end of known drifts; return the number of new drifts.
 
     Raises:
         StoreError: the database fails.
@@ -84,7 +84,10 @@ def note_drift(store: Store, name: str, memory: RecentRecords, settings: Monitor
 
 
 def _count_from_here(store: Store, memory: RecentRecords, new: list[Drift]) -> None:
-    """Count records since drift: for a shift from its beginning, else from its report."""
+    """Set and store the number of records since a new level began.
+
+    For other drift, records are counted from its report, so the number stays unchanged.
+    """
     shifted = max((int(d.measure) for d in new if d.kind is DriftKind.SHIFT), default=0)
     if shifted > memory.life.since_drift:
         memory.life = replace(memory.life, since_drift=shifted)
@@ -93,7 +96,14 @@ def _count_from_here(store: Store, memory: RecentRecords, new: list[Drift]) -> N
 
 
 def _since(memory: RecentRecords, now: datetime) -> datetime:
-    """Return the latest time at which scores and columns began to drift, by their half-life."""
+    """Return the event time of the record that is `HALF_LIFE` records old.
+
+    Drift of scores or columns that is found now began at this time or before.
+
+    Args:
+        memory: recent records of the active detector.
+        now: returned if there are no recent records.
+    """
     times = memory.times()
     if not len(times):
         return now

@@ -1,4 +1,4 @@
-"""Backlogs: old records are judged piece by piece, with trainings between the pieces."""
+"""Backlogs: old records are judged in steps, with trainings between the steps."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,30 +11,35 @@ from aemon.records import Job, Watermark
 from aemon.store.detectors import StoredDetector
 
 LEAST_PIECE = 500
-"""Least number of records of one run: drift and thresholds are checked after each run."""
+"""Least number of backlog records that one run judges.
+
+Drift and thresholds are checked after each run.
+"""
 
 LEARNED_SHARE = 0.25
-"""A training is requested after this share of the training records, at least.
+"""Least number of judged records before a training, as a share of the training records.
 
-With one training a day, years of history would take hours, and most detectors would be alike.
+With one training for each day of a history, a history of years would take hours, and most
+detectors would be alike.
 """
 
 
 class Backlog:
-    """The records that a source had before aemon watched it, and how far they are judged.
+    """The progress of judging the records that a source had before aemon watched the source.
 
     A record belongs to the backlog if it existed at the first run of this process and is older than
-    `train_every`. So a source whose live records have old times, such as a replay, has no other
-    backlog. A run judges one piece: the records of one `train_every` by their own times, and at
-    least `LEAST_PIECE`. The run ends there, so that drift is found and the threshold is kept. When
-    a training is due, it is requested, and the rest waits for the new detector.
+    `train_every`. So new records with old times, such as records of a replay, stay outside of the backlog.
+
+    A run judges one step: the records of one `train_every` by their event times, and at least
+    `LEAST_PIECE` records. The run ends after the step, so that drift is found and the target rate
+    is kept. When a training is due, it is requested, and the next step waits for the new detector.
     """
 
     def __init__(self, settings: MonitorSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
         self.behind = False
-        """Whether the last run left records of a backlog."""
+        """Whether the last run left records of a backlog to the next step."""
 
         self._end: datetime | None = None  # event time of the newest record at the first run
         self._pause = timedelta(0)  # between two trainings
@@ -43,12 +48,12 @@ class Backlog:
         self._learned = 0  # training records of the active detector
         self._since: datetime | None = None  # event time at which the newest detector came
         self._until: datetime | None = None
-        self._records = 0  # judged since then
+        self._records = 0  # number of records judged since the newest detector came
         self._piece_from: datetime | None = None
         self._piece_records = 0
 
     def begin(self, active: StoredDetector, on_trial: int | None, mark: Watermark | None) -> None:
-        """Begin a run.
+        """Reset the state of the step at the begin of a run.
 
         Args:
             active: the detector that judges.
@@ -67,12 +72,12 @@ class Backlog:
     def piece(
         self, reader: Reader, position: Watermark | None, read: Read
     ) -> tuple[Read | None, bool]:
-        """Return the records of a read that belong to the run's piece, and whether it ends there.
+        """Return the records of a read that belong to the run's step, and whether the step ends.
 
-        The records are None if the piece has ended before.
+        The records are None if the step had ended before this read.
 
         Args:
-            reader: reads the records of the piece again.
+            reader: reads the leading records again, if only these belong to the step.
             position: watermark before the read.
             read: the next records of the source.
 
@@ -103,21 +108,21 @@ class Backlog:
 
         Args:
             records: number of judged records.
-            mark: the monitor's watermark.
+            mark: the monitor's watermark after the records.
         """
         self._records += records
         self._until = mark.event_time if mark is not None else None
 
     @property
     def why_train(self) -> str:
-        """Reason for a training; empty if none is due, or if a detector is on trial already."""
+        """Reason for a training; empty if no training is due or a detector is on trial."""
         if not self.behind or self._on_trial or not self._is_due():
             return ""
         return f"schedule: a backlog was judged from {self._period}"
 
     @property
     def without_training(self) -> str:
-        """Warning for a process that does not train between steps; empty if no training is due."""
+        """Warning for a run without trainings between steps; empty if no training is due."""
         if not self._is_due():
             return ""
         return f"one detector judged all from {self._period}: `aemon run` trains in between"

@@ -1,4 +1,4 @@
-"""Records with earlier records of their entity as context rows."""
+"""Adds the earlier records of an entity to its records to judge, as context rows."""
 
 from dataclasses import replace
 
@@ -9,12 +9,12 @@ from aemon.frame import Flags, Frame
 
 
 def with_context_rows(frame: Frame, rows: Flags, count: int) -> Frame:
-    """Return some of N records, with the earlier records of their entity as context rows.
+    """Return the records to judge, with earlier records of the same entity as context rows.
 
     Args:
-        frame: the records; its own context rows stay context rows.
+        frame: N records; context rows of the frame are never judged.
         rows: (N,) mask of the records to judge.
-        count: number of earlier records for each.
+        count: number of context rows before each record to judge.
     """
     rows = rows & frame.to_judge
     if not count:
@@ -33,7 +33,10 @@ def with_context_rows(frame: Frame, rows: Flags, count: int) -> Frame:
 
 
 def newest_of_each(frame: Frame, count: int) -> Frame | None:
-    """Return the newest records of each entity, oldest first; None for a count of 0."""
+    """Return the newest `count` records of each entity in the order of the frame.
+
+    Return None if `count` is 0 or the frame is empty.
+    """
     if not count or not len(frame):
         return None
     order = np.argsort(frame.times, kind="stable")

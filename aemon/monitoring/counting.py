@@ -1,4 +1,4 @@
-"""Counts of judged records for a run: plain computation without reading or writing."""
+"""Counts the judged records of a run, without reading from or writing to the store."""
 
 from collections import Counter
 
@@ -11,12 +11,12 @@ from aemon.store.verdicts import Saved
 
 
 def counts_of(judged: Judged, saved: Saved, *, by_entity: bool) -> RunCounts:
-    """Count the results of N judged records; only records that are written count.
+    """Return the counts of N judged records; unchanged records count only as read or rejected.
 
     Args:
         judged: the records.
-        saved: masks of the new and the changed records.
-        by_entity: whether to return each entity's largest exceedance.
+        saved: masks (N,) of the records that are new, changed or newly flagged.
+        by_entity: whether the counts include each entity's largest exceedance.
     """
     judgement = judged.judgement
     flagged = np.flatnonzero(saved.flagged)

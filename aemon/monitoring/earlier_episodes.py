@@ -1,4 +1,4 @@
-"""Earlier reported episodes, read once for all episodes that one commit changes."""
+"""Reads earlier reported episodes once for all episodes that one commit changes."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,15 +9,15 @@ from aemon.detection.similar_episodes import Earlier
 from aemon.records import Episode
 from aemon.store.episodes import ReportedEpisode, reported_before
 
-MOST_EARLIER = 300  # earlier episodes that a new episode is compared with: 20 ms, with 50 columns
+MOST_EARLIER = 300  # earlier episodes to compare with; takes 20 ms with 50 columns
 
 
 @dataclass(eq=False)
 class EarlierEpisodes:
-    """Reported episodes that began before others, newest first.
+    """The reported episodes that began before the episodes of a commit, newest first.
 
     Attributes:
-        connection: connection of the commit that has written the changed episodes.
+        connection: connection of the commit that wrote the changed episodes.
         monitor: name of the monitor.
         newest: start of the newest of the changed episodes.
     """
@@ -28,7 +28,9 @@ class EarlierEpisodes:
     _known: list[ReportedEpisode] | None = field(default=None, init=False)
 
     def before(self, episode: Episode) -> list[Earlier]:
-        """Return the newest episodes that began before an episode or with it, without itself.
+        """Return the newest other episodes that began before an episode or at the same time.
+
+        At most `MOST_EARLIER` episodes are returned.
 
         Raises:
             StoreError: the database fails.

@@ -32,12 +32,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class News:
-    """A change of a reported episode: its present state, and the earlier episode it looks like."""
+    """A change of a reported episode, with the most similar earlier episode.
+
+    Attributes:
+        episode: the episode after the change.
+        like: the most similar earlier episode; None if no earlier episode is similar.
+        opened: whether this commit opened the episode.
+        closed: whether this commit closed the episode.
+    """
 
     episode: Episode
     like: Like | None
-    opened: bool  # by this commit
-    closed: bool  # by this commit
+    opened: bool
+    closed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +79,11 @@ class EpisodeTracker:
 
         Args:
             commit: the commit that writes the verdicts.
-            saved: mask of the newly flagged records among the N records.
+            saved: masks (N,) of the records that are new, changed or newly flagged.
             judged: the N records; if all of them are late, they continue no open episode.
+
+        Returns:
+            The changes of episodes, with the episode of each newly flagged record.
 
         Raises:
             StoreError: the database fails.
@@ -119,7 +129,10 @@ class EpisodeTracker:
         return Advanced(members=members, news=tuple(news), counts=counts)
 
     def _near(self, commit: Commit, entity: str, time: datetime) -> Episode | None:
-        """Return the episode of a late anomaly, which lies in it or within a gap of it."""
+        """Return the episode that a late anomaly joins; None without such an episode.
+
+        The episode contains the time of the anomaly, or at most `gap` normal records lie between.
+        """
         within = self.settings.longest_gap
         near = episode_near(commit.connection, self.monitor, entity, time, within)
         return near[0] if near is not None and near[1] <= self.settings.gap else None
@@ -131,7 +144,11 @@ class EpisodeTracker:
         before: Mapping[int | None, Episode],
         at: datetime,
     ) -> tuple[list[int], Advanced]:
-        """Write changed episodes, with the similar episode of each reported one; return ids."""
+        """Write changed episodes; find the most similar earlier episode of each reported episode.
+
+        Returns:
+            The ids of the changed episodes, in their order; the changes to log and to count.
+        """
         connection, news, opened_now = commit.connection, [], Counter[str]()
         ids = write_episodes(connection, self.monitor, changed, at)
         newest = max((episode.started_at for episode in changed), default=at)
@@ -158,7 +175,7 @@ class EpisodeTracker:
 
 
 def _compared(earlier: EarlierEpisodes, episode: Episode) -> tuple[Episode, Like | None]:
-    """Return an episode with the earlier episode that it looks like."""
+    """Return an episode with the id of the most similar earlier episode, and that episode."""
     like = most_like(episode.signed, earlier.before(episode))
     if like is None:
         return replace(episode, like_id=None, likeness=None), None
@@ -177,7 +194,7 @@ def _flagged(judged: Judged, row: int, explanation: Explanation) -> Flagged:
 
 
 def log_news(monitor: str, news: Sequence[News]) -> None:
-    """Log opened and closed episodes, each once."""
+    """Log each opened and each closed episode once."""
     for change in news:
         episode = change.episode
         for level, action, happened in (
@@ -199,7 +216,7 @@ def log_news(monitor: str, news: Sequence[News]) -> None:
 
 
 def sentence(episode: Episode, like: Like | None) -> str:
-    """Return a short sentence about an episode."""
+    """Return a sentence about an episode: number of records, peak exceedance, main feature."""
     records = f"{episode.records} record{'' if episode.records == 1 else 's'}"
     text = f"{records}, {episode.peak_exceedance:.1f} x the threshold, mostly {episode.feature}"
     return f"{text}; {like}" if like else text

@@ -1,4 +1,4 @@
-"""Finding the watermark again if the store has no valid position of reading."""
+"""Finds the watermark in the source again if its stored position is not valid."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -13,16 +13,17 @@ from aemon.store.store import Mark, Store
 
 
 def with_known_places(reader: Reader, monitor: str, store: Store, mark: Mark, chunk: int) -> Mark:
-    """Return the monitor's mark; positions that aemon did not write are searched again.
+    """Return the monitor's mark; replace stored positions that this source did not write.
 
-    Everything after the history of the first detector is then read once more. Records that have a
-    verdict are recognised and get no second verdict, and no record is skipped.
+    An invalid watermark is replaced by the end of the first detector's training records in the
+    source. All later records are then read again. Records that have a verdict are recognised and
+    get no second verdict, and no record is skipped.
 
     Args:
         reader: reads the source.
         monitor: name of the monitor.
-        store: has the training period of the first detector.
-        mark: mark as stored.
+        store: the results database, which has the training period of the first detector.
+        mark: the mark as stored.
         chunk: number of records in one read.
 
     Raises:
@@ -39,7 +40,7 @@ def with_known_places(reader: Reader, monitor: str, store: Store, mark: Mark, ch
 
 
 def _behind(reader: Reader, until: datetime | None, chunk: int) -> Watermark | None:
-    """Return the watermark behind the leading records up to a time; None without such records."""
+    """Return the watermark after the first records up to a time; None without such records."""
     position: Watermark | None = None
     while until is not None:
         read = reader.after(position, chunk)

@@ -1,4 +1,4 @@
-"""Results of judging one frame of records, before they are written."""
+"""The results of judging one frame of records, before the results are written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,19 +10,21 @@ from aemon.frame import Frame
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judged:
-    """N judged records.
+    """N judged records with their results.
 
     Attributes:
         frame: the records, without context rows.
         late: (N,) mask of records older than a record read before.
-        behind: whether they were read behind the watermark: late, corrected, or judged again.
-        raw: judgement of the active detector, without suppression.
-        judgement: the same judgement with suppression.
-        explanations: explanations of the records above the threshold, in order.
-        tried: judgement of the detector on trial; None without one.
+        behind: whether the records were read before the watermark, as late or corrected records,
+            as records of the history, or to be judged again.
+        raw: judgement by the active detector, without suppression.
+        judgement: judgement by the active detector, with suppression.
+        explanations: explanations of the records above the threshold, in the order of the records.
+        tried: judgement by the detector on trial; None without a detector on trial, or if the
+            records do not fit it.
         representative: (N,) mask of records that show normal data: present, and not in a
             maintenance window or snooze.
-        history: whether the records are unusual records of the history; their episode is over.
+        history: whether the records are unusual records of the history; their episodes are closed.
     """
 
     frame: Frame

@@ -1,4 +1,4 @@
-"""Judging frames of records, and committing the results of each in one transaction."""
+"""Judges frames of records, and commits the results of each frame in one transaction."""
 
 import logging
 from collections import Counter
@@ -33,14 +33,14 @@ from aemon.store.ledger import note_progress
 from aemon.store.store import Mark, Row, Store
 from aemon.store.verdicts import compare_verdicts, save_verdicts
 
-MOST_LOGGED = 20  # flagged records of one commit in the log
+MOST_LOGGED = 20  # flagged records that the log names for one commit
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judge:
-    """A detector with everything that one run of one monitor needs to judge."""
+    """A detector, with the settings, store and state that one run needs to judge records."""
 
     monitor: str
     settings: MonitorSettings
@@ -53,19 +53,22 @@ class Judge:
     suppression: Suppression
     shadow: Shadow | None = None
     memory: RecentRecords | None = None
-    reviewed: bool = False  # late records are looked for behind the watermark
+    reviewed: bool = False  # whether late records before the watermark are looked for
     job: Job = Job.SCORE
 
     def read(self, read: Read, mark: Mark, to: Watermark) -> Mark:
-        """Judge records that were read for the first time, and move the watermark behind them.
+        """Judge records that were read for the first time, and move the watermark past them.
 
         Args:
             read: the records, with counts of records that cannot be judged.
-            mark: the monitor's watermark before.
-            to: the watermark behind the records.
+            mark: the monitor's watermark before the records.
+            to: the watermark after the records.
+
+        Returns:
+            The monitor's new mark.
 
         Raises:
-            StaleWatermarkError: another writer has judged them.
+            StaleWatermarkError: another writer has judged the records.
             AbandonedError: the run was asked to end; nothing was written.
             AemonError: the records do not fit the detector, or the store fails.
         """
@@ -88,10 +91,10 @@ class Judge:
         return self._commit(judged, mark, to, counts, aside=aside)
 
     def review(self, frame: Frame, mark: Mark, *, again: bool = False) -> Mark:
-        """Judge records read behind the watermark: late or corrected records, or all with `again`.
+        """Judge late or corrected records before the watermark; with `again`, all known records.
 
         Raises:
-            AemonError: for the reasons of `read`.
+            AemonError: the records do not fit the detector, or the store fails.
         """
         if mark.watermark is None:
             raise ValueError("without a watermark there are no records behind it")
@@ -102,7 +105,7 @@ class Judge:
         """Judge unusual records of the history that were left out of training.
 
         Raises:
-            AemonError: for the reasons of `read`.
+            AemonError: the records do not fit the detector, or the store fails.
         """
         if mark.watermark is None:
             raise ValueError("without a watermark there is no history")
@@ -110,7 +113,7 @@ class Judge:
         return self._commit(replace(judged, history=True), mark, mark.watermark, RunCounts())
 
     def _judge(self, frame: Frame, late: Mask, *, behind: bool) -> Judged:
-        """Judge and explain a frame, without writing."""
+        """Judge and explain the records of a frame, without writing the results."""
         memory = None if behind or frame.context is not None else self.memory
         looked = self.detector.look(frame, memory.past if memory is not None else None)
         raw = looked.judgement
@@ -161,7 +164,7 @@ class Judge:
                 commit, rows, saved, run_id=run_id, episodes=episodes.members, keep=self._keep
             )
             keep_rejected(commit.connection, self.store, self.monitor, aside)
-            self.stop.check()  # last step: a run that was asked to end writes nothing
+            self.stop.check()  # the last step: a run that was asked to end writes nothing
         self._adopt(counts + episodes.counts + RunCounts(store_seconds=(monotonic() - began,)))
         self.run.id = run_id
         if self.shadow is not None and not judged.behind:
@@ -178,12 +181,13 @@ class Judge:
     def _keep(self) -> float:
         """Share of normal scores to write.
 
-        All scores are kept while late records may come, because they are compared with them.
+        While late records are looked for, all scores are written, because a review recognises
+        known records by their stored scores.
         """
         return 1.0 if self.reviewed else self.settings.keep_share
 
     def _progress(self, counts: RunCounts) -> RunReport:
-        """Return the report of the run, including what is about to be committed."""
+        """Return the report of the run, including the counts of the present commit."""
         run = replace(
             self.run,
             counts=self.run.counts + counts,

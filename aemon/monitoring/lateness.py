@@ -1,4 +1,4 @@
-"""Late records: which records are older than a record read before, and which are too late."""
+"""Finds late records, which are older than a record read before, and records that are too late."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -16,13 +16,14 @@ _INSTANT = timedelta(microseconds=1)
 
 
 def looked_for_since(newest: datetime, settings: MonitorSettings) -> datetime:
-    """Return the event time since which late records are still looked for.
+    """Return the event time from which late records are still looked for.
 
-    A repeated hour of local time is read as its first pass. Records of the second pass then come
-    in behind these records, and are looked for until the hour is over.
+    At the end of summer time, one hour of local time occurs twice. Its times are read as the first
+    of the two hours. Records of the second hour then seem late, and are looked for until the second
+    hour is over.
 
     Args:
-        newest: event time of the watermark.
+        newest: event time of the watermark, aware.
         settings: settings of the monitor.
     """
     since = newest - (settings.lateness or LOOK_BACK)
@@ -31,23 +32,24 @@ def looked_for_since(newest: datetime, settings: MonitorSettings) -> datetime:
         hour = (since - back * _HOUR).astimezone(zone).replace(minute=0, second=0, microsecond=0)
         first, second = hour.replace(fold=0), hour.replace(fold=1)
         if first.utcoffset() != second.utcoffset() and since < first.astimezone(UTC) + 2 * _HOUR:
-            return min(since, first.astimezone(UTC) - _INSTANT)  # its first moment occurs twice
+            return min(since, first.astimezone(UTC) - _INSTANT)  # this moment occurs twice
     return since
 
 
 def lateness_of(
     frame: Frame, mark: Mark, lateness: timedelta | None, *, reviewed: bool
 ) -> tuple[Mask, Mask]:
-    """Return masks of the late rows among N rows, and of those that are too late.
+    """Return two masks (N,): of the late rows, and of the rows that are too late.
 
-    While late records are looked for, the end of that period is the limit for both: a record is
-    either found or too late, independent of how it was read. Context rows are neither.
+    Rows that are too late are late, too. If reviews look for late records, a row is too late if it
+    is older than the start of the next review. So a record is either found by a review or too late.
+    Otherwise a row is too late by more than `lateness`. Context rows are not late.
 
     Args:
-        frame: the rows.
+        frame: N rows.
         mark: the monitor's watermark.
-        lateness: largest lateness of a record; None allows any.
-        reviewed: whether late records are looked for behind the watermark.
+        lateness: largest lateness of a record; None for no limit.
+        reviewed: whether reviews look for late records before the watermark.
     """
     if not len(frame):
         return np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
@@ -63,7 +65,7 @@ def lateness_of(
 
 
 def older_than_settled(frame: Frame, mark: Mark) -> Mask:
-    """Return a mask of N rows that are older than all records that are still looked for."""
+    """Return a mask (N,) of rows before the mark `settled`, which are no longer looked for."""
     if mark.settled is None or mark.settled.event_time is None:
         return np.zeros(len(frame), dtype=bool)
     return (frame.times < naive_utc(mark.settled.event_time)) & frame.to_judge

@@ -1,4 +1,4 @@
-"""Verdicts in hindsight on unusual records of the history, left out of the first training."""
+"""Hindsight verdicts on unusual records of the history that the first training left out."""
 
 import logging
 from dataclasses import replace
@@ -21,16 +21,19 @@ logger = logging.getLogger(__name__)
 
 
 def look_back(judge: Judge, source: Replayable, mark: Mark, clock: Clock) -> Mark:
-    """Judge, once, the unusual records of the history before the first detector.
+    """Judge the unusual records of the history with the first detector, once for each monitor.
 
-    The training left them out, so the detector has not seen them. They are a separate run in the
-    ledger: they do not count for the realised rate, nor as new anomalies.
+    The training left these records out, so the detector did not learn from them. The ledger has a
+    separate run for them. They do not count for the realised rate or as new anomalies.
 
     Args:
         judge: judge with the active detector.
         source: source of the records.
         mark: the monitor's watermark.
-        clock: clock for the ledger.
+        clock: clock for the times in the ledger.
+
+    Returns:
+        The monitor's new mark.
 
     Raises:
         AemonError: the source, the records or the store fail.

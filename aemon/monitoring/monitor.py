@@ -32,21 +32,22 @@ from aemon.store.snoozes import snoozes_of
 from aemon.store.store import Mark, Store
 
 ENOUGH_SHARE = 0.5
-"""Share of its timeout after which a run leaves the rest of a backlog to the next run."""
+"""Share of a run's timeout; a later run judges the records that are then not judged yet."""
 
 MOST_LOOKED_AT = 1000
-"""Before the first detector, this many first records show whether any can be judged."""
+"""Number of first records that a monitor without a detector reads to check its source."""
 
 MOST_ENTITIES = 10
-"""Up to this many entities, records before the late records are read as context."""
+"""Number of entities for which a review reads context rows before its first late record."""
 
 _REST = "the next run judges the rest"
 
 
 class Monitor:
-    """A configured unit that is watched.
+    """A configured monitor, with its source and its detector.
 
-    Holds the open source and the active detector between runs. One run at a time.
+    The source stays open and the detector stays loaded between runs. Only one run at a time may
+    use the object.
     """
 
     def __init__(
@@ -61,21 +62,21 @@ class Monitor:
     ) -> None:
         self.name = name
         self.settings = settings
-        self.fence = fence  # of the monitor's lease, if there is one
+        self.fence = fence  # fence of the monitor's lease; None without a lease
         self._store = fenced(store, fence)
         self._clock = clock
         self._source: Replayable | None = None
-        self._inbox = open_inbox(name, settings, self._store, clock)  # None: not a stream
+        self._inbox = open_inbox(name, settings, self._store, clock)  # None: no stream
         self._active_detector = ActiveDetector(name, settings, self._store, clock)
         self._busy = self._retired = False
         self._review = Review()
         self._backlog = Backlog(settings, clock)
-        self._in_steps = in_steps  # whether trainings can come between the steps of a backlog
-        self._looked_back_by: int | None = None  # the detector that judged its history
+        self._in_steps = in_steps  # whether trainings can run between two steps of a backlog
+        self._looked_back_by: int | None = None  # id of the detector that judged the history
         self.wanted = needed_for(0, settings)  # records needed for the first training, if known
 
     def score_once(self, run: Run, stop: Stop) -> tuple[Outcome, str]:
-        """Score once; close the source after the last run of a retired monitor."""
+        """Do one scoring run; if the monitor is retired, close its source after the run."""
         self._busy = True
         try:
             return self._score(run, stop)
@@ -87,14 +88,14 @@ class Monitor:
     def _score(self, run: Run, stop: Stop) -> tuple[Outcome, str]:
         """Judge every record after the watermark, one commit for each chunk.
 
-        Then judge late records, with `lateness` or if keys do not show the order of arrival.
+        Then judge late records, if `lateness` is configured or keys hide the order of arrival.
 
         Returns:
-            The outcome: collecting or skipped while there is no detector.
+            The outcome and its reason; the outcome is `collecting` while there is no detector.
 
         Raises:
             AemonError: the source, the records or the store fail; earlier commits stay, and the
-                next run judges the rest.
+                next run judges the remaining records.
         """
         source = self._open_source()
         unkept = self._collect(run)
@@ -135,18 +136,18 @@ class Monitor:
     def _judge_new(
         self, judge: Judge, reader: Reader, mark: Mark, seen: Unreadable, enough: float
     ) -> tuple[Mark, int, str]:
-        """Judge the records behind the watermark, one commit for each chunk.
+        """Judge the records after the watermark, one commit for each chunk.
 
         Args:
             judge: judge with the active detector.
             reader: reads the records.
             mark: the monitor's watermark.
-            seen: collects what could not be read.
-            enough: monotonic time at which the rest is left to the next run.
+            seen: collects the records and values that could not be read.
+            enough: monotonic time after which the next run judges the remaining records.
 
         Returns:
-            The new mark; the number of waiting records; a sentence about the rest, empty if
-            everything was read.
+            The new mark; the number of waiting records; a sentence about the records that are
+            not judged yet, empty if all were judged.
         """
         more, waiting, over = True, 0, False
         while more:
@@ -170,14 +171,14 @@ class Monitor:
         return mark, waiting, ""
 
     def _look_back(self, judge: Judge, source: Replayable, mark: Mark) -> Mark:
-        """Judge unusual records of the history once for each detector of this process."""
+        """Judge unusual records of the history, once for each detector in this process."""
         if self._looked_back_by != judge.stored.id:
             mark = look_back(judge, source, mark, self._clock)
             self._looked_back_by = judge.stored.id
         return mark
 
     def _collect(self, run: Run) -> int:
-        """Write arrived records of a stream; return how many records could not be kept."""
+        """Write arrived records of a stream; return the number of rejected records."""
         if self._inbox is None:
             return 0
         self._inbox.write_arrived()
@@ -188,10 +189,10 @@ class Monitor:
     def score_again(
         self, run: Run, stop: Stop, *, since: datetime | None = None
     ) -> tuple[Outcome, str]:
-        """Judge known records again with the active detector; changed verdicts are new revisions.
+        """Judge known records again with the active detector; store changes as new revisions.
 
         Raises:
-            AemonError: for the reasons of `score_once`.
+            AemonError: the source, the records or the store fail.
         """
         source = self._open_source()
         judge = self._judge(run, stop)
@@ -240,19 +241,20 @@ class Monitor:
     def _looks_back(
         self, source: Replayable, watermark: Watermark | None, *, more: bool = False
     ) -> bool:
-        """Return whether late records are looked for: as configured, or if keys hide their order.
+        """Return whether this run looks for late records.
 
-        If configured, also while there is `more` to read; else only after the newest records.
+        With `lateness`, the answer depends only on the source. Without, late records are looked for
+        if keys hide the order of arrival, and only if there are no `more` new records to read.
         """
         if self.settings.lateness is not None:
             return not source.in_order_of_arrival
         return not more and source.hides(watermark)
 
     def _mark(self, source: Replayable) -> Mark:
-        """Return the monitor's watermark; if the stored one is not valid, find it in the source.
+        """Return the monitor's watermark; find its place in the source if the place is unknown.
 
         Raises:
-            SourceConfigError: the stored mark belongs to a different source.
+            SourceConfigError: the stored watermark belongs to a different source.
         """
         mark = self._store.mark(self.name)
         now = identity(self.settings.source)
@@ -284,7 +286,7 @@ class Monitor:
 
     @property
     def in_use(self) -> StoredDetector | None:
-        """The detector that judged last; None before the first."""
+        """The detector that judged the last records; None if no detector has judged yet."""
         return self._active_detector.active.stored if self._active_detector.active else None
 
     @property
@@ -298,11 +300,11 @@ class Monitor:
 
     @property
     def behind(self) -> bool:
-        """Whether the last run left records of a backlog for another step."""
+        """Whether the last run left records of a backlog to its next step."""
         return self._backlog.behind
 
     def await_training(self, run: Run, stop: Stop) -> tuple[Outcome, str]:  # noqa: ARG002 -- as all work
-        """Do nothing: the detector in training judges the next step of a backlog."""
+        """Judge no records: the next step of the backlog waits for the detector in training."""
         run.count(unfinished=True)
         return Outcome.OK, f"{self._backlog.summary}: the next step waits for a training"
 
@@ -312,7 +314,7 @@ class Monitor:
         return self._source
 
     def replace_source(self) -> None:
-        """Close and forget a source that hangs; the next run opens a new one.
+        """Close and forget a source that hangs; the next run opens the source again.
 
         The inbox of a stream stays, because it holds the only copy of its records.
         """
@@ -326,13 +328,13 @@ class Monitor:
             self._inbox.listen()
 
     def stop_listening(self, wait_seconds: float) -> None:
-        """Write a stream's last records; wait for that at most `wait_seconds`."""
+        """Write the last records of a stream; wait at most `wait_seconds` for the end of that."""
         if self._inbox is not None:
             self._inbox.ask_to_end()
             self._inbox.wait(wait_seconds)
 
     def retire(self) -> None:
-        """Close the source, now or after the current run; a stream is closed at once."""
+        """Close the source now, or after the current run; close a stream's inbox at once."""
         self._retired = True
         if self._inbox is not None:
             self._inbox.close()

@@ -1,4 +1,4 @@
-"""Review of records behind the watermark: late and corrected records, or all by choice."""
+"""Review of records before the watermark: late and corrected records, or all known records."""
 
 import time
 from datetime import datetime
@@ -17,18 +17,18 @@ from aemon.store.store import Mark, StaleWatermarkError
 from aemon.store.verdicts import settle
 
 SHARE_OF_TIME = 0.1
-"""Largest share of the time for looking for late records, independent of their number."""
+"""Largest share of the running time that reviews for late records may take."""
 
 TURNS = 20
-"""Number of attempts for one chunk if a daemon moves the watermark meanwhile."""
+"""Number of attempts to judge one chunk again while a daemon moves the watermark."""
 
 
 class Review:
-    """One monitor's reviews of the records from `settled` up to the watermark.
+    """The reviews of one monitor's records from the mark `settled` up to the watermark.
 
-    Every review begins at the oldest record that is still looked for. At the end of a review, that
-    place moves up to the newest record that is older than the watermark by more than lateness. So
-    every record that becomes visible within its lateness is found by the next review.
+    Every review begins at `settled`: older records are no longer looked for. At the end of a
+    review, `settled` moves up to the newest record that is older than the watermark by more than
+    the lateness. So a record that appears within its lateness is found by the next review.
     """
 
     def __init__(self) -> None:
@@ -37,10 +37,10 @@ class Review:
         self._doubled: set[Identity] = set()
 
     def _restart(self) -> None:
-        # Of a review that ran out of its time and continues in a later run:
+        # State of a review that ran out of time and continues in a later run:
         self._reached: Watermark | None = None
-        self._settles_until: datetime | None = None  # event time up to which it settles
-        self._settled: Watermark | None = None  # the newest record up to that time, so far
+        self._settles_until: datetime | None = None  # event time up to which `settled` may move
+        self._settled: Watermark | None = None  # the newest record read up to that time
         self._moved_back: set[Identity] = set()
 
     def due(self, judge: Judge) -> bool:
@@ -48,13 +48,13 @@ class Review:
         return judge.reviewed and time.monotonic() >= self._next_at
 
     def look(self, reader: Reader, judge: Judge, mark: Mark, enough: float) -> Mark:
-        """Judge new and corrected records behind the watermark; return the new mark.
+        """Judge new and corrected records before the watermark; return the new mark.
 
         Args:
             reader: reads the records.
             judge: judge with the active detector.
             mark: the monitor's watermark.
-            enough: monotonic time at which the rest is left to the next run.
+            enough: monotonic time after which a later run continues the review.
         """
         if mark.watermark is None or mark.watermark.event_time is None:
             return mark
@@ -62,7 +62,7 @@ class Review:
             return settle(judge.store, judge.monitor, mark, mark.watermark, 1.0)
         began = time.monotonic()
         if self._settles_until is None:
-            # Records that arrive during a review are not older than this.
+            # Records that arrive during the review, within their lateness, are not older than this.
             self._settles_until = looked_for_since(mark.watermark.event_time, judge.settings)
         position, more = self._reached or mark.settled, True
         self._reached = None
@@ -113,9 +113,10 @@ class Review:
         *,
         corrected: bool,
     ) -> bool:
-        """Return whether a record is to be judged; of two records with one key, only the later.
+        """Return whether a record must be judged, because it is new or was changed.
 
-        Changed records count only with `corrected`, which is configured.
+        Changed records are judged only with `corrected`, that is, if `lateness` is configured. If
+        two records have the same key, only the later record is judged.
         """
         if was is None or not was.is_current:
             return True
@@ -127,7 +128,7 @@ class Review:
         if changed and event_time < was.event_time:
             self._moved_back.add(identity)
         elif changed and identity in self._moved_back:
-            self._doubled.add(identity)  # records exist at both times: it was not moved
+            self._doubled.add(identity)  # two records exist, one at each time: no record was moved
         return changed
 
 
@@ -135,8 +136,17 @@ def judge_again(reader: Reader, judge: Judge, since: datetime | None) -> None:
     """Judge known records again with the active detector.
 
     A record gets a new revision if its detector, its threshold or its values changed. The source is
-    read from its beginning; records without a verdict get none. A daemon may run at the same time:
-    the slower of the two reads the mark again and retries.
+    read from its beginning; records without a verdict still get no verdict. A daemon may run at
+    the same time and move the watermark: then the mark is read again, and the chunk is retried.
+
+    Args:
+        reader: reads the records.
+        judge: judge with the active detector.
+        since: aware event time of the first record to judge again; None for all records.
+
+    Raises:
+        StaleWatermarkError: the watermark moved during each of `TURNS` attempts.
+        AemonError: the source, the records or the store fail.
     """
     position: Watermark | None = None
     before: Frame | None = None
@@ -175,9 +185,9 @@ def _known(judge: Judge, frame: Frame) -> dict[tuple[str, str], Known]:
 
 
 def _until(frame: Frame, watermark: Watermark) -> Frame:
-    """Return the records up to the watermark; later records are for reading, not for review.
+    """Return the records before the watermark's own record; later records are not reviewed.
 
-    Records with the time of the watermark come before its own record.
+    Records with the time of the watermark are kept if they come before its own record.
     """
     if watermark.event_time is None:
         return frame

@@ -1,4 +1,4 @@
-"""Suppression: why records above the threshold are not notified: calendar, people, rules."""
+"""Suppression: anomalies that are not notified, by calendar, feedback, drift or rules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,21 +31,21 @@ class Calendar:
 
     @property
     def quiet(self) -> npt.NDArray[np.bool_]:
-        """Mask (N,) of records in either, which do not show normal data."""
+        """Mask (N,) of records in a maintenance window or snooze; they do not show normal data."""
         return self.maintained | self.snoozed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suppression:
-    """Everything that decides which anomalies are suppressed, for one run of one monitor.
+    """Calendar, feedback, drift and rules by which one run of one monitor suppresses anomalies.
 
     Attributes:
         monitor: name of the monitor.
-        settings: the configured calendar and rules.
-        snoozes: snoozes by people.
-        store: has the records before those that are judged.
+        settings: the configured maintenance windows and rules.
+        snoozes: snoozes that people set.
+        store: the results database, which has the earlier records.
         shifts: new levels that were already reported as drift.
-        excuses: false alarms of people that also excuse similar records.
+        excuses: feedback of people, applied to similar records.
     """
 
     monitor: str
@@ -56,7 +56,7 @@ class Suppression:
     excuses: Excuses = NO_EXCUSES
 
     def calendar(self, frame: Frame) -> Calendar:
-        """Compare N records with maintenance windows and snoozes."""
+        """Return which of N records are in maintenance windows and in snoozes."""
         return Calendar(
             maintained=in_maintenance(frame, self.settings.maintenance),
             snoozed=in_snooze(frame, self.snoozes),
@@ -69,12 +69,12 @@ class Suppression:
         explanations: Sequence[Explanation],
         calendar: Calendar,
     ) -> Judgement:
-        """Return the judgement of N records with suppressed anomalies.
+        """Return the judgement of N records, with the reasons of suppressed anomalies.
 
         Args:
             frame: the records.
-            judgement: their judgement, without suppression.
-            explanations: explanations of the anomalies, in order.
+            judgement: judgement of the records, without suppression.
+            explanations: explanations of the anomalies, in the order of the records.
             calendar: maintenance windows and snoozes of the records.
 
         Raises:
@@ -105,7 +105,7 @@ class Suppression:
         return judgement.suppress(quiet) if quiet else judgement
 
     def _excused(self, frame: Frame, row: int, explanation: Explanation) -> bool:
-        """Return whether a record has a false alarm as feedback, or is like one that has."""
+        """Return whether feedback on this record or a similar record calls it a false alarm."""
         if not self.excuses.records:
             return False
         entity = frame.entities[row]
@@ -116,7 +116,16 @@ class Suppression:
     def _few(
         self, frame: Frame, rows: npt.NDArray[np.intp], judgement: Judgement
     ) -> npt.NDArray[np.bool_]:
-        """Return a mask (K,) of the records at these rows with too few earlier records."""
+        """Return a mask (K,) of records with fewer than `least_records` records in the window.
+
+        Args:
+            frame: N records.
+            rows: (K,) rows of the flagged records.
+            judgement: judgement of the N records; idle records do not count.
+
+        Raises:
+            StoreError: the database fails.
+        """
         least, window = self.settings.least_records, self.settings.window
         if not least:
             return np.zeros(len(rows), dtype=bool)
@@ -128,7 +137,7 @@ class Suppression:
         idle = np.zeros(len(frame), dtype=bool) if judgement.idle is None else judgement.idle
         times_of = {name: frame.times[(entities == name) & ~idle] for name in set(entities[rows])}
         short = [row for row in rows.tolist() if few(times_of[entities[row]], row)]
-        if short:  # the window may reach back before the frame
+        if short:  # the window may begin before the first record of the frame
             moments = [frame.aware_time(row) for row in short]
             names = {entities[row] for row in short}
             known = records_between(

@@ -1,4 +1,4 @@
-"""Judgements as rows of the store: plain conversion without reading or writing."""
+"""Converts judgements to rows of the store, without reading from or writing to the store."""
 
 import math
 import zlib
@@ -21,16 +21,16 @@ from aemon.texts import cut
 if TYPE_CHECKING:
     from aemon.store.store import Row
 
-LONGEST_CELL = 10_000  # characters of one cell of a flagged record; the rest is not stored
+LONGEST_CELL = 10_000  # characters of one cell of a flagged record; longer text is cut
 
 
 def verdict_rows(judged: Judged, stored: StoredDetector, scored_at: datetime) -> VerdictRows:
-    """Make the rows of N judged records.
+    """Return the rows of N judged records for the tables of verdicts.
 
     Args:
         judged: the records, with their judgement.
-        stored: the detector that judged them.
-        scored_at: aware UTC.
+        stored: the detector that judged the records.
+        scored_at: scoring time, aware UTC.
     """
     frame, judgement = judged.frame, judged.judgement
     count = len(frame)
@@ -88,7 +88,10 @@ def verdict_rows(judged: Judged, stored: StoredDetector, scored_at: datetime) ->
 def _nullable(
     values: npt.NDArray[np.float64] | None, unjudged: npt.NDArray[np.bool_]
 ) -> Sequence[Any]:
-    """Return numbers that a database can hold: PostgreSQL sorts NaN above every number."""
+    """Return numbers with None for unjudged records, NaN and infinity.
+
+    NaN is not stored, because PostgreSQL sorts NaN above every number.
+    """
     if values is None:
         return Same(None, len(unjudged))
     known = np.isfinite(values) & ~unjudged
@@ -104,14 +107,17 @@ def _number(value: object) -> float | None:
 
 
 def _text(value: object) -> str | None:
-    """Return a value for people: six significant digits, so that binary noise is not shown."""
+    """Return a value as text for people; a float has six significant digits, without binary noise.
+
+    None stays None.
+    """
     if value is None:
         return None
     return f"{value:.6g}" if isinstance(value, float) else _shortened(str(value))
 
 
 def _shortened(text: str) -> str:
-    """Return text in the length that is stored: databases have limits, and longer is not read."""
+    """Return text cut to `LONGEST_CELL`: databases limit cells, and people read no longer text."""
     return cut(printable(text), LONGEST_CELL)
 
 
@@ -127,18 +133,19 @@ def _jsonable_cell(value: Any) -> Any:
 
 Hashes = npt.NDArray[np.int64]
 
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: distributes the summands
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: spreads the summands
 
 
 def record_hashes(values: pd.DataFrame) -> Hashes:
     """Return a 64-bit fingerprint (N,) of each of N records, over all columns.
 
-    It does not depend on other records of the fetch: a whole number has the same fingerprint if a
-    missing neighbour made its column floating. Columns count by name, in any order. It protects
-    against mistakes, not against forgery.
+    A fingerprint does not depend on the other records of the fetch. A whole number keeps its
+    fingerprint if its column became floating because a value is missing in another record. Columns
+    are identified by name, so their order does not matter. The fingerprint shows changes; it does
+    not protect against forgery.
     """
     total = np.zeros(len(values), dtype=np.uint64)
-    with np.errstate(over="ignore"):  # wrapping is the point
+    with np.errstate(over="ignore"):  # sums modulo 2^64 are intended
         for name, column in values.items():
             total += _hash_cells(column) * (_ODD ^ np.uint64(zlib.crc32(str(name).encode()) | 1))
     return total.view(np.int64)
@@ -148,7 +155,7 @@ def _hash_cells(column: "pd.Series[Any]") -> npt.NDArray[np.uint64]:
     missing = column.isna().to_numpy(dtype=bool)
     plain = column.astype(object) if column.dtype.kind not in "iuf" else column
     numbers = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    # Adding 0 makes one zero of two.
+    # Adding 0 turns -0.0 into 0.0.
     hashes = pd.util.hash_array(numbers + 0.0)
     words = np.isnan(numbers) & ~missing
     if words.any():
@@ -159,6 +166,6 @@ def _hash_cells(column: "pd.Series[Any]") -> npt.NDArray[np.uint64]:
 
 
 def _written(cell: object) -> str:
-    """Return a cell as text, the same at every reading."""
+    """Return a cell as text; the same cell gives the same text in every read."""
     text = repr(bytes(cell)) if isinstance(cell, memoryview) else str(cell)
-    return text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate has no bytes
+    return text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate has no UTF-8 form

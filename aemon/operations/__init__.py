@@ -1,1 +1,1 @@
-"""One function for every verb of the command line and the web API, with plain results."""
+"""The operations: one function for each verb of the command line and the web API."""

@@ -1,4 +1,4 @@
-"""Prometheus rules for the configured monitors, as text."""
+"""Writes Prometheus rules for the configured monitors, as text."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,11 @@ class AlertRules:
 
     Attributes:
         rules: a rule file, in YAML.
-        tests: a file for `promtool test rules`, which names the rule file `aemon.rules.yml`;
-            empty unless asked for.
-        alerts: how many alerting rules there are.
-        left_to_notify: whether `notify` reports some or all episodes, so that no rule reports them.
+        tests: a file for `promtool test rules`, which refers to the rule file `aemon.rules.yml`;
+            empty if tests were not requested.
+        alerts: number of alerting rules.
+        left_to_notify: whether `notify` reports some or all episodes; then no rule reports these
+            episodes.
     """
 
     rules: str
@@ -34,13 +35,15 @@ def alert_rules(
     with_tests: bool = False,
     episodes: bool = False,
 ) -> AlertRules:
-    """Return rules whose windows and waiting times follow from each monitor's own schedule.
+    """Return alerting and recording rules for the configured monitors.
+
+    The windows and waiting times of the rules follow from the schedule of each monitor.
 
     Args:
-        installation: the installation whose monitors the rules are for.
-        job: the name of the daemons' scrape job in Prometheus.
-        with_tests: whether to write tests as well.
-        episodes: whether to alert of every episode, even if `notify` reports it.
+        installation: the installation, which has the monitors.
+        job: name of the daemons' scrape job in Prometheus.
+        with_tests: whether to return tests of the rules, too.
+        episodes: whether rules report every episode, even if `notify` reports the episode.
     """
     config = installation.config
     groups = rule_groups(config, installation.clock(), job, episodes=episodes)

@@ -1,4 +1,4 @@
-"""Exporting the codes of a monitor's newest records as a Parquet file."""
+"""Exports the codes of a monitor's newest records as a Parquet file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from aemon.operations.installation import Installation
 from aemon.operations.newest_records import newest_records
 from aemon.store.detectors import active_detector
 
-RECORDS = 10_000
+RECORDS = 10_000  # default number of records to export
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,9 +24,9 @@ class RecordChoice:
     """The choice of the newest records to export.
 
     Attributes:
-        count: at most this many; 10,000 if neither a count nor times are given.
-        since: only from this event time on, aware.
-        until: only before this event time, aware.
+        count: largest number of records; 10,000 if neither a count nor a time is given.
+        since: only records from this event time on, aware.
+        until: only records before this event time, aware.
     """
 
     count: int | None = None
@@ -36,16 +36,16 @@ class RecordChoice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportedCodes:
-    """A file of codes, with the bytes saved and the precision lost by codes instead of records.
+    """An exported file of codes, with the sizes of records and codes and the reconstruction error.
 
     Attributes:
-        detector: the version of the detector that made the codes.
+        detector: version of the detector that made the codes.
         records: number of records.
-        record_bytes: size of the records as their judged features, in float32.
-        code_bytes: size of their codes, in float32.
+        record_bytes: size of the judged features of the records in bytes, as float32.
+        code_bytes: size of the codes of the records in bytes, as float32.
         error: weighted mean squared reconstruction error, in squared spreads.
-        by_column: the same error of each judged column, the largest first.
-        warning: a warning about the choice of records; empty if there is none.
+        by_column: column -> reconstruction error of this judged column, the largest first.
+        warning: a warning about the choice of records; empty without a warning.
     """
 
     monitor: str
@@ -67,14 +67,14 @@ class ExportedCodes:
 def export_codes(
     installation: Installation, monitor: str, file: Path, choice: RecordChoice
 ) -> ExportedCodes:
-    """Write codes, a 2-D map, scores and verdicts of the newest records as a Parquet file.
+    """Write codes, a 2-D map, scores and verdicts of the newest records to a Parquet file.
 
-    The first member of the active detector makes the codes. Nothing is written to the store.
+    The first member of the active detector makes the codes. The store is not changed.
 
     Raises:
         PermanentError: pyarrow is not installed, or the file cannot be written.
         ConfigError: there is no such monitor.
-        NoResultsError: there are no results, no detector or no such records yet.
+        NoResultsError: there are no results or no detector yet, or no records in the chosen times.
         AemonError: the source or the store cannot be read.
     """
     parquet = _parquet()
@@ -133,7 +133,7 @@ def _chosen(installation: Installation, name: str, choice: RecordChoice) -> tupl
 
 
 def _as_columns(detector: Detector, frame: Frame) -> dict[str, Any]:
-    """Return the file's columns, each (N,)."""
+    """Return the columns of the file: name -> values (N,) of N records."""
     judged = detector.judge(frame)
     code, placed = detector.encode(frame)[0], detector.code_map(frame)
     return {

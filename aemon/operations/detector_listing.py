@@ -11,7 +11,7 @@ from aemon.store.detectors import detector_rows
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListedDetector:
-    """A trained detector in a list."""
+    """A trained detector, as lists of detectors show it."""
 
     monitor: str
     version: int
@@ -26,12 +26,13 @@ class ListedDetector:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DetectorDescription:
-    """The stored description of a detector and its newest threshold.
+    """The stored description of a detector and of its newest threshold.
 
     Attributes:
-        manifest: the training records and settings; None for detectors older than manifests.
-        artifact_sha256: hash of the weights; None after retention has removed them.
-        lines_sha256: hash of the thresholds by entity; None if there are none.
+        manifest: the choice of the training records and the settings; None for a detector that was
+            trained before aemon wrote manifests.
+        artifact_sha256: hash of the weights; None if retention has removed the weights.
+        lines_sha256: hash of thresholds that were computed after the training; None without them.
     """
 
     id: int
@@ -64,7 +65,7 @@ class DetectorDescription:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListedKind:
-    """A kind of detector, with a short summary."""
+    """A kind of detector, with its name in a configuration and a short summary."""
 
     kind: str
     summary: str
@@ -94,7 +95,7 @@ def show_detector(
     """Return the description of a detector: its training records, its state and its threshold.
 
     Raises:
-        ConfigError: there is no such monitor, or none was named and there are several.
+        ConfigError: there is no such monitor, or no name was given and there are several.
         DetectorError: the monitor has no detector of this version.
         NoResultsError: there are no results yet.
     """

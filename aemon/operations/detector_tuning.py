@@ -1,4 +1,4 @@
-"""Searching for better detector settings on a monitor's newest records, without labels."""
+"""Searches for better detector settings on a monitor's newest records, without labels."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from aemon.operations.newest_records import newest_records
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TunedDetector:
-    """The settings that were tried, and the changes that are advised.
+    """The trials of detector settings, and the changes that aemon advises.
 
     Attributes:
         records: number of records on which the settings were tried.
-        finished: whether all planned trials ended; False if the time was up before.
+        finished: whether all planned trials ended; False if the time ended first.
         changes: key of `detector` -> advised value; empty if the present settings are within one
-            standard error of the best.
+            standard error of the best settings.
         trials: all trials, the present settings first.
         best: the trial with the largest criterion.
         advised: the trial whose settings are advised.
-        snippet: the monitor's whole `detector` part as advised, in YAML.
+        snippet: the monitor's whole `detector` part with the advised settings, in YAML.
     """
 
     monitor: str
@@ -50,10 +50,10 @@ def tune_detector(
     Args:
         installation: the installation, which is not changed.
         monitor: the monitor whose records are used.
-        records: how many of the newest records are used.
-        seed: the same seed makes the same search.
-        seconds: no trial begins after this time.
-        report: called with each trial after its end.
+        records: largest number of records to use.
+        seed: seed of the search; the same seed gives the same search.
+        seconds: time after which no new trial begins.
+        report: called with each trial after the trial has ended; None for no calls.
 
     Raises:
         ConfigError: there is no such monitor.

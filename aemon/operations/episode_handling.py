@@ -1,4 +1,4 @@
-"""Episodes: listing, showing, acknowledging, closing and labelling them."""
+"""Lists, shows, acknowledges, closes and labels episodes."""
 
 from dataclasses import dataclass, fields
 
@@ -28,8 +28,8 @@ def list_episodes(
     Args:
         installation: the installation.
         monitor: only episodes of this monitor; None for all monitors.
-        open_only: only episodes that are not closed.
-        limit: at most this many.
+        open_only: whether to return only episodes that are not closed.
+        limit: largest number of episodes.
 
     Raises:
         ConfigError: there is no such monitor.
@@ -42,7 +42,7 @@ def list_episodes(
 def find_episode(
     installation: Installation, number: int, monitor: str | None = None
 ) -> EpisodeSummary:
-    """Return the reported episode of this number; with `monitor`, only an episode of this monitor.
+    """Return the reported episode with this number; with `monitor`, only of this monitor.
 
     Raises:
         ConfigError: there is no such monitor.
@@ -73,7 +73,9 @@ def show_episode(installation: Installation, number: int) -> EpisodeDetails:
 
 
 def acknowledge_episode(installation: Installation, number: int, note: str = "") -> EpisodeSummary:
-    """Acknowledge an episode, and return it. The episode stays open until its records are calm.
+    """Acknowledge an episode, and return the episode.
+
+    The episode stays open until its records are calm.
 
     Raises:
         NotFoundError: there is no such episode.
@@ -85,7 +87,7 @@ def acknowledge_episode(installation: Installation, number: int, note: str = "")
 
 
 def close_episode(installation: Installation, number: int, note: str = "") -> EpisodeSummary:
-    """Close an episode by hand, and return it. The next anomaly begins a new episode.
+    """Close an episode by hand, and return the episode. The next anomaly begins a new episode.
 
     Raises:
         NotFoundError: there is no such episode.
@@ -97,7 +99,7 @@ def close_episode(installation: Installation, number: int, note: str = "") -> Ep
 
 
 def label_episode(installation: Installation, number: int, label: str) -> EpisodeSummary:
-    """Give an episode a label, and return the episode. An empty label removes the present one.
+    """Give an episode a label, and return the episode. An empty label removes the present label.
 
     Later episodes that are similar to this episode are reported with its label.
 

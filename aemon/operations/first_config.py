@@ -1,4 +1,4 @@
-"""A first configuration, guessed from the contents of a source."""
+"""Writes a first configuration, guessed from the contents of a source."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from aemon.sources.guesses import Guess, Guesses
 
 _SQLITE = b"SQLite format 3\x00"
 _BROKERS = {"mqtt", "mqtts"}
-_WITH_SECRETS = {"url", "password"}  # may refer to the environment
+_WITH_SECRETS = {"url", "password"}  # keys whose values may refer to the environment
 _MOST_LEFT = 20  # names of unwatched tables, files or jobs in a comment
 LISTEN_SECONDS = 10.0
 
@@ -22,9 +22,9 @@ def write_config(place: str, listen_seconds: float = LISTEN_SECONDS) -> str:
     """Return the text of a configuration for a source; comments give the reasons of the guesses.
 
     Args:
-        place: the URL of a Prometheus or a database; the path or the address (s3://, sftp://) of CSV
-            or Parquet files; the path of a SQLite file; or `mqtt://host[:port]/topic-filter`.
-        listen_seconds: how long to listen to a broker.
+        place: the URL of a Prometheus or a database; the path or the address (s3://, sftp://) of
+            CSV or Parquet files; the path of a SQLite file; or `mqtt://host[:port]/topic-filter`.
+        listen_seconds: time to listen to an MQTT broker, in seconds.
 
     Raises:
         SourceError: the source cannot be reached at the moment.
@@ -84,7 +84,7 @@ def _is_sqlite(path: Path) -> bool:
 
 
 def _shown(place: str) -> str:
-    """Return a place without its user and query, which may hold a password."""
+    """Return a place without its user and query, because these may contain a password."""
     if "://" not in place:
         return place
     parts = urlsplit(place)
@@ -134,12 +134,15 @@ def _why(guess: Guess, key: str) -> str:
 
 
 def _escaped(value: object) -> str:
-    """Return a value as YAML, in which no part is read as a reference to the environment."""
+    """Return a value as YAML, with `$` escaped so that no part refers to the environment."""
     return _as_yaml(value).replace("${", "$${")
 
 
 def _as_yaml(value: object) -> str:
-    """Return a value as one line of YAML, in quotes unless YAML reads the plain text the same."""
+    """Return a value as one line of YAML.
+
+    Text is in quotes, unless YAML reads the same text without quotes.
+    """
     import yaml
 
     if isinstance(value, str):

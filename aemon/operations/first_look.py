@@ -1,4 +1,4 @@
-"""A first look at a source: its first records, and whether a detector could be trained on them."""
+"""A first look at a source: reads its first records, and checks whether training is possible."""
 
 import time
 from contextlib import closing
@@ -38,26 +38,30 @@ from aemon.sources.source import Arrived, Replayable
 from aemon.sources.source_kinds import check_apart, is_stream, open_replayable, open_stream
 
 LIVE_RECORDS = 2
-"""Two records of a live source show that its values arrive, and whether they change."""
+"""Number of records of a live source to wait for: two records show whether values change."""
 
 LEAST_STEPS, FALLING_SHARE = 20, 0.9
-"""Records in falling order: at least this many steps, of which this share goes back in time."""
+"""Limits for records that are sorted newest first.
+
+At least `LEAST_STEPS` steps between records are needed, and at least `FALLING_SHARE` of the steps
+go back in time or have the same time.
+"""
 
 LEAST_WAIT_SECONDS, MOST_WAIT_SECONDS = 3.0, 15.0
 _AT_ONCE = 10_000
-PAUSES_WAITED = 2.5  # a rate needs two samples, so that the first record comes after one pause
+PAUSES_WAITED = 2.5  # pauses to wait; a rate needs two samples, so the first pause has no record
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FirstLook:
-    """The findings from the first records of a source.
+    """The results of reading the first records of a source.
 
     Attributes:
         source: a short description of the source.
         frame: the records that were read.
         columns: the type of each column, with its reason; empty without records.
         warnings: warnings for the user, a sentence each.
-        refusal: why no detector could be trained on these records; None if one could.
+        refusal: error because no detector can be trained on these records; None if no error shows.
     """
 
     source: str
@@ -68,7 +72,7 @@ class FirstLook:
 
 
 def look(settings: MonitorSettings) -> FirstLook:
-    """Read the first records of a source as the daemon would read them.
+    """Read the first records of a source as the daemon reads them, and return the results.
 
     Raises:
         AemonError: the source cannot be read, or lacks columns that the configuration names.
@@ -94,15 +98,15 @@ def look(settings: MonitorSettings) -> FirstLook:
 
 
 class _State(NamedTuple):
-    """The first records under the condition `columns.only_when`."""
+    """The first records for which the condition `columns.only_when` holds."""
 
     working: Frame  # the records that would be judged
-    summary: str
-    refusal: AemonError | None
+    summary: str  # how many records would be judged
+    refusal: AemonError | None  # if the condition holds for no record
 
 
 def _state(first: "_First", settings: MonitorSettings) -> _State | None:
-    """Apply `columns.only_when` to the first records. Return None without this setting.
+    """Apply `columns.only_when` to the first records; return None without this setting.
 
     Raises:
         FrameError: a column of the condition is missing, or its name is ambiguous.
@@ -134,10 +138,10 @@ class _First:
     Attributes:
         described: a short description of the source.
         frame: the first records.
-        training_frame: the records on which a first detector would be trained.
+        training_frame: the records on which the first detector would be trained.
         enough: whether there are enough records for a training.
-        warnings: warnings about the reading, a sentence each.
-        refusal: why no record can be judged; None if some can.
+        warnings: warnings about reading the records, a sentence each.
+        refusal: error because the records cannot be used; None without such an error.
     """
 
     described: str
@@ -213,7 +217,7 @@ def _order_warnings(source: Replayable, settings: MonitorSettings, read: Read) -
 
 
 def _newest_first(times: Times) -> bool:
-    """Return whether the times (N,) of records fall from one to the next, with few exceptions."""
+    """Return whether records with times (N,) are sorted newest first, with few exceptions."""
     steps = np.diff(times[~np.isnat(times)]).astype(np.int64)
     return len(steps) >= LEAST_STEPS and bool(
         (steps <= 0).mean() >= FALLING_SHARE > (steps == 0).mean()
@@ -221,7 +225,7 @@ def _newest_first(times: Times) -> bool:
 
 
 def _shorter_than_rhythms(frame: Frame) -> str | None:
-    """Return a warning about records that do not cover two days; None if they do."""
+    """Return a warning if the records cover less than two days; else None."""
     if not len(frame):
         return None
     first, last = (
@@ -275,13 +279,13 @@ def _first_arrivals(settings: MonitorSettings) -> _First:
 
 
 def _joined(parts: pd.DataFrame, roles: Roles) -> pd.DataFrame:
-    """Return parts of records joined into records, complete or not."""
+    """Return a table in which the parts of each record are joined to one row, complete or not."""
     names = [name for name in (roles.entity, roles.key) if name is not None]
     return parts.groupby(names, sort=False, as_index=False).last() if len(parts) else parts
 
 
 def _refusal(frame: Frame, settings: MonitorSettings) -> AemonError | None:
-    """Return why training on these records would fail; None if no reason shows before training."""
+    """Return the error with which training would fail; None if no error shows before training."""
     if len(frame) < LEAST_RECORDS:
         return None
     try:

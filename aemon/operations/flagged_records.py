@@ -1,4 +1,4 @@
-"""Lists of flagged records, and explanations why a record was flagged or not."""
+"""Lists flagged records, and explains why a record was flagged or not."""
 
 import re
 from datetime import datetime
@@ -8,7 +8,7 @@ from aemon.operations.installation import Installation
 from aemon.records import Verdict
 from aemon.store.queries import FlaggedRecord, JudgedRecord, flagged_records, judged_records
 
-MOST_NAMED = 10  # records or entities in the error about an ambiguous key
+MOST_NAMED = 10  # records or entities that the error about an ambiguous key names
 _SHORT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
@@ -20,14 +20,14 @@ def list_flagged_records(
     limit: int = 20,
     suppressed: bool = False,
 ) -> tuple[FlaggedRecord, ...]:
-    """Return flagged records, newest first; with `suppressed`, suppressed records instead.
+    """Return flagged records, newest first; with `suppressed`, return suppressed records instead.
 
     Args:
         installation: the installation.
         monitor: only records of this monitor; None for all monitors.
-        since: only records from this event time on, aware.
-        limit: at most this many.
-        suppressed: whether to return records above the threshold that were suppressed.
+        since: only records from this event time on, aware; None for all times.
+        limit: largest number of records.
+        suppressed: whether to return suppressed records instead of flagged records.
 
     Raises:
         ConfigError: there is no such monitor.
@@ -43,13 +43,13 @@ def list_flagged_records(
 def explain_record(
     installation: Installation, monitor: str, record_key: str, entity: str | None = None
 ) -> FlaggedRecord | JudgedRecord:
-    """Return a flagged record with its reasons, or a record that was not flagged with its verdict.
+    """Return a flagged record with its reasons; for a record that was not flagged, its verdict.
 
     Args:
         installation: the installation.
         monitor: the monitor of the record.
-        record_key: the record's key; a time may be given to the second, as tables show it.
-        entity: the record's entity, if several entities share the key.
+        record_key: key of the record; a time may be given without fractions of a second.
+        entity: entity of the record, needed if several entities share the key.
 
     Raises:
         ConfigError: there is no such monitor.
@@ -75,7 +75,7 @@ def _find_record(
 ) -> JudgedRecord:
     store = installation.store
     found = judged_records(store, monitor, key)
-    if not found and _SHORT_TIME.fullmatch(key):  # a time as tables show it, without its fraction
+    if not found and _SHORT_TIME.fullmatch(key):  # tables show a time without its fraction
         found = judged_records(store, monitor, f"{key}.", prefix=True)
     if entity is not None:
         found = [record for record in found if record.entity == entity]

@@ -1,4 +1,4 @@
-"""Feedback on records and episodes, and its effect."""
+"""Stores and lists feedback on records and episodes, and describes the effect of feedback."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,10 @@ from aemon.store.queries import flagged_records
 from aemon.store.store import Store
 
 LATELY = timedelta(days=30)
-"""The time before the newest flagged record in which the effect of feedback is counted."""
+"""Length of the period in which the effect of feedback is counted.
+
+The period ends at the newest flagged record.
+"""
 
 MOST_COMPARED = 10_000
 
@@ -31,12 +34,13 @@ class Statement:
     """A person's feedback on one record, on all records of an episode, or on a period.
 
     Attributes:
-        verdict: the person's verdict.
-        record: the key of the record.
-        entity: the record's entity, if several share the key; for a period, its only entity.
-        episode: the number of the episode.
-        until: for `ignore_until`, the event time at which the period ends; UTC if it has no zone.
-        note: the person's reason.
+        verdict: verdict of the person.
+        record: key of the record.
+        entity: entity of the record, if several entities share the key; for a period, the only
+            entity to ignore, or None for all entities.
+        episode: number of the episode.
+        until: for `ignore_until`, event time at which the period ends; UTC if the time has no zone.
+        note: reason of the person.
     """
 
     verdict: FeedbackVerdict
@@ -52,9 +56,11 @@ class GivenFeedback:
     """The feedback entries that were stored for a statement.
 
     Attributes:
-        entries: one for a record or a period; one for each flagged record of an episode.
-        warning: a warning about the entries; empty if there is none.
-        effect: the effect of the entries and its cost, as a sentence.
+        entries: one entry for a record or a period; for an episode, one entry for each flagged
+            record.
+        warning: a warning about the entries; empty without a warning.
+        effect: the effect of the entries, as a sentence. For false alarms, the sentence counts the
+            flagged records that would be excused.
     """
 
     entries: tuple[Feedback, ...]
@@ -74,9 +80,9 @@ def list_feedback(installation: Installation, monitor: str) -> tuple[Feedback, .
 
 
 def give_feedback(installation: Installation, monitor: str, statement: Statement) -> GivenFeedback:
-    """Store a person's feedback on a monitor's records, and return it with its effect.
+    """Store a person's feedback on a monitor's records; return the entries with their effect.
 
-    Records similar to a false alarm are excused at once. The next training uses all feedback.
+    After a false alarm, similar records are excused at once. The next training uses all feedback.
 
     Raises:
         ConfigError: there is no such monitor, or the parts of the statement do not fit together.
@@ -110,7 +116,11 @@ def give_feedback(installation: Installation, monitor: str, statement: Statement
 
 
 def _effect(store: Store, monitor: str, entries: Sequence[Feedback]) -> str:
-    """Return the effect of feedback, and its cost: how many flagged records it would excuse."""
+    """Return a sentence about the effect of feedback.
+
+    For false alarms, the sentence has the number of recently flagged records that would be excused,
+    and of similar confirmed records.
+    """
     verdict = entries[-1].verdict
     if verdict is FeedbackVerdict.IGNORE_UNTIL:
         return "these records are left out of training"
@@ -147,7 +157,7 @@ def _effect(store: Store, monitor: str, entries: Sequence[Feedback]) -> str:
 
 
 def _check(statement: Statement) -> None:
-    """Check that the parts of a statement fit together, with errors that name the options.
+    """Check that the parts of a statement fit together; errors name the command's options.
 
     Raises:
         ConfigError: the parts do not fit together.

@@ -1,4 +1,4 @@
-"""An installation: a configuration and its results, which every operation works on."""
+"""An installation: a configuration and its results database, which all operations use."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Installation:
-    """A configuration and its results database, which opens at first use.
+    """A configuration and its results database, which is opened at the first use.
 
-    An operation that refuses its arguments, or needs no results, therefore opens no database. A
-    store that was opened here is closed at the end; a store that was given stays open.
+    So an operation that refuses its arguments, or needs no results, opens no database. At the end,
+    a store that the installation opened is closed; a store that was given stays open.
 
     Args:
         config: the validated configuration.
-        store: an open store of the results; None to open the store of `config`.
+        store: an open results database; None to open the database of `config`.
         clock: the time.
     """
 
@@ -49,7 +49,7 @@ class Installation:
 
     @property
     def store(self) -> "Store":
-        """The results database, opened at first use; only `prepare` makes its tables.
+        """The results database, opened at the first use; only `prepare` makes missing tables.
 
         Raises:
             NoResultsError: there is no database yet, or it has no tables.
@@ -74,7 +74,7 @@ class Installation:
         return self._store
 
     def monitors(self, name: str | None) -> list[str]:
-        """Return the named monitor, or all of them.
+        """Return a list with the named monitor; without a name, all monitors.
 
         Raises:
             ConfigError: there is no monitor of this name.
@@ -82,10 +82,11 @@ class Installation:
         return choose_monitors(self.config, [name] if name is not None else None)
 
     def monitor(self, name: str | None) -> str:
-        """Return the named monitor, or the only monitor.
+        """Return the name of a monitor; without a name, the only configured monitor.
 
         Raises:
-            ConfigError: no monitor was named and there are several, or there is no such monitor.
+            ConfigError: there is no such monitor, or no name was given and there are several
+                monitors.
         """
         if name is None and len(self.config.monitors) > 1:
             raise ConfigError(
@@ -96,7 +97,7 @@ class Installation:
 
 
 def choose_monitors(config: "Config", names: Sequence[str] | None) -> list[str]:
-    """Return the named monitors, or all of them.
+    """Return the named monitors; without names, all monitors.
 
     Raises:
         ConfigError: one of the names is not a monitor.

@@ -1,4 +1,4 @@
-"""Results of operations as JSON, the same for `--json` and for the web."""
+"""Converts results of operations to JSON, in the same way for `--json` and for the web API."""
 
 import json
 import math
@@ -13,7 +13,7 @@ def to_json(result: Any, *, indent: int | None = None) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return a value in JSON's own types.
+    """Return a value converted to JSON's types.
 
     Dataclasses become objects, and times become ISO 8601 text. A number that is not finite becomes
     null, because JSON has no such numbers.

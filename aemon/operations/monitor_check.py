@@ -1,4 +1,4 @@
-"""Checks of monitors for `aemon check`: can the source be read, and a detector be trained?"""
+"""Checks for `aemon check` whether a source can be read, and a detector can be trained."""
 
 import math
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ FIRST_RECORDS = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FirstRecord:
-    """One of the first records of a source, with its values by column in JSON's own types."""
+    """One of the first records of a source; its values by column are of JSON's types."""
 
     time: str  # ISO 8601, in UTC
     key: str
@@ -27,16 +27,16 @@ class FirstRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MonitorCheck:
-    """The findings from the first records of a monitor's source, and its errors.
+    """The results of reading the first records of a monitor's source.
 
     Attributes:
         exit_code: 0 without an error.
-        error: why the source cannot be read, or no detector be trained; None without an error.
-        todo: how to repair the error.
+        error: why the source cannot be read, or no detector can be trained; None without an error.
+        todo: what to do about the error; None without an error.
         source: a short description of the source. If the source cannot be read, this attribute
             and all following attributes are None.
         records_seen: number of records that were read.
-        rejected: reason -> number of records that could not be judged for this reason.
+        rejected: reason -> number of records that cannot be judged for this reason.
         warnings: warnings for the user, a sentence each.
         columns: the type of each column, with its reason.
         first_records: at most five records.
@@ -55,9 +55,9 @@ class MonitorCheck:
 
 
 def check_monitor(installation: Installation, monitor: str) -> MonitorCheck:
-    """Read the first records of a monitor's source, and return the findings.
+    """Read the first records of a monitor's source, and return the results.
 
-    An error of the source is not raised, but part of the findings.
+    An error of the source is not raised: the error is part of the results.
 
     Raises:
         ConfigError: there is no such monitor.

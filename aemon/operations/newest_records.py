@@ -1,4 +1,4 @@
-"""The newest records of a monitor, for operations that change nothing."""
+"""Reads the newest records of a monitor, for operations that do not change the store."""
 
 from contextlib import closing
 
@@ -12,7 +12,7 @@ from aemon.sources.source_kinds import is_stream, open_replayable
 def newest_records(installation: Installation, name: str, limit: int) -> Frame:
     """Return at most `limit` of a monitor's newest records, judged or not, oldest first.
 
-    The records of a stream are those that the store keeps in its inbox.
+    The records of a stream are read from the inbox in the store.
 
     Raises:
         AemonError: the source or the store cannot be read, or the records do not fit the settings.

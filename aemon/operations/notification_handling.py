@@ -1,4 +1,4 @@
-"""Notifications: lists of them, sending again, and test messages to receivers."""
+"""Lists notifications, sends notifications again, and sends test messages to receivers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class TriedReceiver:
 
     Attributes:
         status: the HTTP status; None without an answer.
-        error: what went wrong, without secrets; empty if the message was accepted.
+        error: description of the error, without secrets; empty if the message was accepted.
     """
 
     receiver: str
@@ -41,9 +41,9 @@ def list_notifications(
 
     Args:
         installation: the installation.
-        dead: only dead letters, that is, notifications that were given up.
-        receiver: only notifications to this receiver.
-        limit: at most this many.
+        dead: whether to return only dead letters: notifications that aemon has given up.
+        receiver: only notifications to this receiver; None for all receivers.
+        limit: largest number of notifications.
 
     Raises:
         NoResultsError: there are no results yet.
@@ -53,10 +53,10 @@ def list_notifications(
 
 
 def retry_notifications(installation: Installation, number: int | None = None) -> Retried:
-    """Have a notification sent again within seconds; without a number, all dead letters.
+    """Mark a notification to be sent again within seconds; without a number, all dead letters.
 
     Raises:
-        NotFoundError: no notification of this number is dead or waits.
+        NotFoundError: no notification with this number is a dead letter or waits.
         NoResultsError: there are no results yet.
     """
     count = try_again(installation.store, number)
@@ -71,9 +71,9 @@ def retry_notifications(installation: Installation, number: int | None = None) -
 def try_receivers(
     installation: Installation, names: Sequence[str] | None = None
 ) -> tuple[TriedReceiver, ...]:
-    """Send a test message to the named receivers, or to all receivers, and return their answers.
+    """Send a test message to receivers, and return their answers; without names, to all receivers.
 
-    The message reports a made-up episode, and says so. Nothing is stored.
+    The message reports an invented episode, and says this. The store is not changed.
 
     Raises:
         ConfigError: no receivers are configured, or one of the names is not a receiver.

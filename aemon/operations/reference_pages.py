@@ -1,4 +1,4 @@
-"""The pages of the documentation, which are part of the installation."""
+"""Finds and searches the pages of the documentation, which are installed with aemon."""
 
 import re
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ class Page:
     """A page of the documentation.
 
     Attributes:
-        topic: the page's name on the command line, such as `thresholds`.
+        topic: name of the page on the command line, such as `thresholds`.
         title: the first heading.
-        summary: the subject of the page, one sentence.
+        summary: the subject of the page, in one sentence.
         text: the whole page, as Markdown.
     """
 
@@ -31,12 +31,12 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """A place where a page contains a word.
+    """A line of a page that contains the searched word.
 
     Attributes:
-        topic: the name of the page.
-        section: the heading above the place.
-        text: the line of the page.
+        topic: name of the page.
+        section: the heading that the line belongs to.
+        text: the line.
     """
 
     topic: str
@@ -78,7 +78,7 @@ def search_pages(word: str) -> tuple[Found, ...]:
     """Return each line of the pages that contains a word or phrase, in any case.
 
     Raises:
-        UnknownTopicError: no page contains it.
+        UnknownTopicError: no page contains the word or phrase.
     """
     plain = " ".join(word.lower().split())
     found = tuple(
@@ -95,7 +95,7 @@ def search_pages(word: str) -> tuple[Found, ...]:
 
 
 def _page(topic: str, text: str) -> Page:
-    """Return a page from its text: the first line is the title, the next sentence the summary."""
+    """Return a page with the first line of its text as title, the next sentence as summary."""
     heading, summary = text.split("\n\n", maxsplit=2)[:2]
     return Page(
         topic=topic,
@@ -106,7 +106,10 @@ def _page(topic: str, text: str) -> Page:
 
 
 def _lines(text: str) -> Sequence[tuple[str, str]]:
-    """Return pairs (section, line) of a page; a paragraph is one line, and code keeps its lines."""
+    """Return pairs (section, line) of a page.
+
+    A paragraph becomes one line; lines of code stay separate.
+    """
     section, lines, parts = "", [], list[str]()
     in_code = False
 

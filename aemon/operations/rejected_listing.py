@@ -1,4 +1,4 @@
-"""Lists of rejected records, with the reason and the original text."""
+"""Lists rejected records, with the reason and the original text."""
 
 from datetime import datetime
 
@@ -18,8 +18,8 @@ def list_rejected_records(
     Args:
         installation: the installation.
         monitor: only records of this monitor; None for all monitors.
-        since: only records rejected from this time on, aware.
-        limit: at most this many.
+        since: only records that were rejected at or after this time, aware; None for all times.
+        limit: largest number of records.
 
     Raises:
         ConfigError: there is no such monitor.

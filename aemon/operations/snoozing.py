@@ -1,4 +1,4 @@
-"""Snoozes, which suppress a monitor's anomalies for a while."""
+"""Adds, lists and ends snoozes, which suppress a monitor's anomalies for a limited time."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,18 +18,18 @@ def snooze_anomalies(
     entity: str | None = None,
     note: str = "",
 ) -> StoredSnooze:
-    """Suppress a monitor's anomalies from now on for a while, and return the snooze.
+    """Suppress a monitor's anomalies from now until an end, and return the snooze.
 
     Args:
         installation: the installation.
         monitor: the monitor whose anomalies are suppressed.
         lasts: the length of the snooze; either `lasts` or `until` is given.
-        until: the event time of its end; UTC if it has no zone.
+        until: the event time at which the snooze ends; UTC if the time has no zone.
         entity: only anomalies of this entity; None for all entities.
         note: the reason, for other people.
 
     Raises:
-        ConfigError: there is no such monitor; or the end is missing, given twice, or past.
+        ConfigError: there is no such monitor; or the end is missing, given twice, or in the past.
         NoResultsError: there are no results yet.
     """
     installation.monitors(monitor)
@@ -42,7 +42,7 @@ def snooze_anomalies(
 def list_snoozes(
     installation: Installation, monitor: str | None = None, *, ended: bool = False
 ) -> tuple[StoredSnooze, ...]:
-    """Return snoozes, newest first; with `ended`, also ended snoozes.
+    """Return snoozes that have not ended, newest first; with `ended`, return all snoozes.
 
     Raises:
         ConfigError: there is no such monitor.
@@ -54,7 +54,7 @@ def list_snoozes(
 
 
 def end_snooze(installation: Installation, number: int) -> StoredSnooze:
-    """End a snooze now, and return it.
+    """End a snooze now, and return the snooze.
 
     Raises:
         NotFoundError: there is no such snooze, or it has ended already.

@@ -1,4 +1,4 @@
-"""The kinds of source, with the settings of each kind."""
+"""Lists the kinds of source, with the settings of each kind."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,14 +27,14 @@ class SourceKey:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListedSource:
-    """A kind of source in a list.
+    """A kind of source, as lists of sources show it.
 
     Attributes:
-        kind: the kind's name in a configuration.
-        summary: what the source reads.
-        live: whether records arrive only once, so that the inbox keeps them.
-        package: the installed package that provides the kind; empty for aemon's own kinds.
-        problem: why the kind cannot be used; empty if it can.
+        kind: name of the kind in a configuration.
+        summary: a sentence about the records that the source reads.
+        live: whether the source is a stream; the inbox keeps the records of a stream.
+        package: installed package that provides the kind; empty for aemon's own kinds.
+        problem: why the kind cannot be used; empty if the kind can be used.
         keys: the settings of the kind.
     """
 
@@ -47,7 +47,7 @@ class ListedSource:
 
 
 def list_sources() -> tuple[ListedSource, ...]:
-    """Return all known kinds of source, aemon's own first, with the problem of unusable kinds."""
+    """Return all known kinds of source, including unusable kinds; aemon's own kinds come first."""
     return tuple(_listed(known) for known in known_kinds())
 
 

@@ -14,23 +14,23 @@ from aemon.store.episode_queries import EpisodeSummary, episode_summaries
 from aemon.store.leases import lease_rows
 from aemon.store.queries import FlaggedRecord, MonitorOverview, flagged_records, overview
 
-LATELY = timedelta(days=1)  # records of this time are counted and listed as recent
-MOST_FLAGGED = 20  # flagged records on the page, the newest ones
+LATELY = timedelta(days=1)  # age up to which records are counted and listed
+MOST_FLAGGED = 20  # newest flagged records on the page
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Health:
-    """The health of a daemon: its start, its scheduler's heartbeat, and its load."""
+    """The health of a daemon: its start, the heartbeat of its scheduler, and its load."""
 
     started: bool
     alive: bool
     heartbeat_age_seconds: float | None
-    busy: str = ""  # why runs may have to wait; empty if they do not
-    dead_thread: str = ""  # the name of an ended thread that runs depend on
+    busy: str = ""  # why runs may have to wait; empty if no run has to wait
+    dead_thread: str = ""  # name of an ended thread that the daemon needs; empty if none has ended
 
     @property
     def summary(self) -> str:
-        """`ok`, `busy` or `dead`, with the reason."""
+        """The health in words: `ok`, `busy` or `dead`, with the reason."""
         age = self.heartbeat_age_seconds
         beat = "no heartbeat yet" if age is None else f"scheduler heartbeat {age:.0f} s ago"
         if not self.alive:
@@ -41,11 +41,13 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MonitorStatus(MonitorOverview):
-    """The state of a monitor.
+    """The state of a monitor, with its lease and the quality of its threshold.
 
     Attributes:
-        held: whether the daemon that answers watches it; if read from the store, whether any does.
-        provisional: whether its threshold is from too few records to show its target rate.
+        held: whether the answering daemon watches the monitor; if the state was read from the
+            store without a daemon, whether any daemon watches the monitor.
+        provisional: whether the threshold of the active detector has too few calibration records
+            to show the target rate.
     """
 
     held: bool = False
@@ -59,11 +61,11 @@ class DaemonState:
     Attributes:
         started_at: the time of the daemon's start.
         replica: the name of the daemon.
-        replicas: number of live daemons, this one included.
-        held: the monitors that the daemon watches.
+        replicas: number of live daemons, including this daemon.
+        held: names of the monitors that the daemon watches.
         wanted: monitor -> number of records that end its cold start.
         health: the health of the daemon.
-        config_refused: why the configuration file is not in use; empty while it is.
+        config_refused: why the configuration file is not in use; empty if it is in use.
     """
 
     started_at: datetime
@@ -86,12 +88,12 @@ class StatusPage:
     sources: Mapping[str, str]  # monitor -> kind of source
     monitors: tuple[MonitorStatus, ...]
     flagged: tuple[FlaggedRecord, ...]  # newest first
-    episodes: tuple[EpisodeSummary, ...] = ()  # not closed, newest first
+    episodes: tuple[EpisodeSummary, ...] = ()  # episodes that are not closed, newest first
     store: str = ""  # the store's address, without a password
     replica: str = ""  # the name of this daemon
-    replicas: int = 1  # live daemons, this one included
+    replicas: int = 1  # number of live daemons, including this daemon
     health: Health | None = None
-    config_refused: str = ""  # why the configuration file is not in use; empty while it is
+    config_refused: str = ""  # why the configuration file is not in use; empty if it is in use
 
     def as_json(self) -> dict[str, Any]:
         """Return the contents of `/status.json`: the daemon, and the state of every monitor."""
@@ -112,7 +114,7 @@ class StatusPage:
 
 
 def stored_status(installation: Installation) -> tuple[MonitorStatus, ...]:
-    """Return the state of every monitor as the store has it, without asking a daemon.
+    """Return the state of every monitor, read from the store without a daemon.
 
     Raises:
         NoResultsError: there are no results yet.
@@ -123,7 +125,7 @@ def stored_status(installation: Installation) -> tuple[MonitorStatus, ...]:
 
 
 def status_page(installation: Installation, daemon: DaemonState) -> StatusPage:
-    """Return the status page of a daemon.
+    """Return the contents of the status page of a daemon.
 
     Raises:
         StoreError: the database fails.

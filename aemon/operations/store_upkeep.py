@@ -1,4 +1,4 @@
-"""Upkeep of the results database: schema, export, import, and removal of old rows."""
+"""Maintains the results database: schema, export, import, and removal of old rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from aemon.store.transfer import moving
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SchemaUpgrade:
-    """The schema's revision before and after an upgrade; `before` is None for an empty database."""
+    """The revisions of the schema before and after an upgrade; None for an empty database."""
 
     before: str | None
     after: str | None
@@ -22,7 +22,10 @@ class SchemaUpgrade:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SchemaRevision:
-    """The schema's revision, None in an empty database, and the revision this version needs."""
+    """The present revision of the schema, and the revision that this version of aemon needs.
+
+    The present revision is None for an empty database.
+    """
 
     current: str | None
     needed: str
@@ -30,7 +33,7 @@ class SchemaRevision:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoreState:
-    """The usability of the results database, as a sentence and as an exit code."""
+    """The state of the results database, in words and as an exit code: 0 if it can be used."""
 
     state: str
     exit_code: int
@@ -44,7 +47,7 @@ class RowCounts:
 
 
 def upgrade_schema(installation: Installation) -> SchemaUpgrade:
-    """Upgrade the schema to the one of this version; make the tables if there are none.
+    """Upgrade the schema to the revision of this version; make the tables if there are none.
 
     Raises:
         SchemaError: the schema belongs to a newer version of aemon, or to another program.
@@ -69,7 +72,7 @@ def schema_revision(installation: Installation) -> SchemaRevision:
 
 
 def check_schema(installation: Installation) -> tuple[str, ...]:
-    """Return how the tables differ from what this version expects, a sentence each.
+    """Return the differences between the tables and the schema of this version, a sentence each.
 
     Raises:
         SchemaError: the schema belongs to another version of aemon, or is missing.
@@ -79,7 +82,7 @@ def check_schema(installation: Installation) -> tuple[str, ...]:
 
 
 def check_store(installation: Installation) -> StoreState:
-    """Return whether the daemon could use the configured store; create nothing."""
+    """Return whether the daemon can use the configured store; the store is not changed."""
     try:
         engine = open_engine(installation.config.store.get_secret_value())
         if revisions.is_file_missing(engine):
@@ -116,7 +119,7 @@ def export_results(installation: Installation, file: Path, *, force: bool = Fals
 
 
 def import_results(installation: Installation, file: Path) -> RowCounts:
-    """Read exported results into an empty database; after an error, none of them are kept.
+    """Import exported results into an empty database; after an error, no result is kept.
 
     Raises:
         TransferError: the file cannot be read, or the database is not empty.
@@ -127,7 +130,7 @@ def import_results(installation: Installation, file: Path) -> RowCounts:
 
 
 def prune_results(installation: Installation, *, dry_run: bool = False) -> RowCounts:
-    """Remove results that are older than `retention` allows; with `dry_run`, only count them.
+    """Remove results that are older than `retention` allows; with `dry_run`, only count the rows.
 
     Raises:
         NoResultsError: there are no results yet.

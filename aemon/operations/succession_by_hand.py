@@ -1,4 +1,4 @@
-"""Changes of the active detector by hand: promoting, rolling back, comparing, rebuilding."""
+"""Promotes, rolls back, compares and rebuilds detectors at a person's request."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Promotion:
-    """A detector that became the active one.
+    """The result of a change of the active detector.
 
     Attributes:
-        version: the detector that judges from the next run on.
-        instead_of: the version that judged before; None if there was no active detector.
+        monitor: name of the monitor.
+        version: version of the new active detector, which judges from the next run on.
+        instead_of: version of the previous active detector; None without one.
     """
 
     monitor: str
@@ -31,11 +32,11 @@ class Promotion:
 def promote_detector(
     installation: Installation, version: int, monitor: str | None = None
 ) -> Promotion:
-    """Make a detector the active one, whatever the result of its trial; the next run uses it.
+    """Make a detector active without regard to its trial; the next run uses the detector.
 
     Raises:
-        ConfigError: there is no such monitor, or none was named and there are several.
-        DetectorError: there is no such detector, it is active already, or its weights are gone.
+        ConfigError: there is no such monitor, or no name was given and there are several.
+        DetectorError: there is no such detector, it is active already, or its weights were removed.
         NoResultsError: there are no results yet.
     """
     from aemon.lifecycle.rebuilding import find_detector
@@ -46,11 +47,11 @@ def promote_detector(
 
 
 def roll_back_detector(installation: Installation, monitor: str | None = None) -> Promotion:
-    """Make the detector that was active before active again; the next run uses it.
+    """Make the previous active detector active again; the next run uses this detector.
 
     Raises:
-        ConfigError: there is no such monitor, or none was named and there are several.
-        DetectorError: there is no earlier detector, or its weights are gone.
+        ConfigError: there is no such monitor, or no name was given and there are several.
+        DetectorError: there is no previous detector, or its weights were removed.
         NoResultsError: there are no results yet.
     """
     name = installation.monitor(monitor)
@@ -66,18 +67,21 @@ def compare_detectors(
     monitor: str | None = None,
     records: int = 1000,
 ) -> "Compared":
-    """Judge the newest records with two detectors, and return the differences; store nothing.
+    """Judge the newest judged records with two detectors, and return the comparison.
+
+    The store is not changed.
 
     Args:
         installation: the installation.
         version: the version of the first detector.
         other: the version of the second detector; None for the active detector.
         monitor: the monitor of the detectors; needed if there are several monitors.
-        records: how many of the newest judged records to use.
+        records: largest number of records to judge.
 
     Raises:
-        ConfigError: there is no such monitor, or none was named and there are several.
-        DetectorError: there is no such detector, its weights are gone, or there are no records.
+        ConfigError: there is no such monitor, or no name was given and there are several.
+        DetectorError: there is no such detector, its weights were removed, or no records were
+            judged.
         FrameError: the records no longer have the columns on which a detector was trained.
         AemonError: the source or the store cannot be read.
     """
@@ -93,11 +97,13 @@ def compare_detectors(
 def rebuild_detector(
     installation: Installation, version: int, monitor: str | None = None
 ) -> "Rebuilt":
-    """Train a detector again from its manifest, and compare it with the original; store nothing.
+    """Train a detector again from its manifest, and compare it with the stored detector.
+
+    The store is not changed.
 
     Raises:
-        ConfigError: there is no such monitor, none was named and there are several, or the
-            monitor reads another source now.
+        ConfigError: there is no such monitor, no name was given and there are several, or the
+            monitor has a different source now.
         DetectorError: there is no such detector, or it has no manifest.
         AemonError: the source or the store cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Training a detector at once and in this process, at a person's request."""
+"""Trains a detector at a person's request, at once and in this process."""
 
 from aemon.errors import AemonError
 from aemon.lifecycle.training_run import Trained, train_once
@@ -9,9 +9,9 @@ from aemon.store.ledger import save_run
 
 
 def train_detector(installation: Installation, monitor: str) -> Trained:
-    """Train a detector for a monitor, and write the run into the ledger, failed or not.
+    """Train a detector for a monitor; write the run to the ledger, even if the training fails.
 
-    The results database is made if it does not exist.
+    A missing results database is made.
 
     Raises:
         ConfigError: there is no such monitor.

@@ -1,4 +1,4 @@
-"""Hashes of passwords and of new bearer tokens, for a web configuration."""
+"""Makes hashes of passwords, and bearer tokens with hashes, for a web configuration."""
 
 import hashlib
 import secrets
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from aemon.errors import ConfigError
 
-COST = 12  # of bcrypt: each guess of a password takes a fifth of a second
+COST = 12  # cost factor of bcrypt: each guess of a password takes a fifth of a second
 LONGEST_BYTES = 72  # bcrypt ignores further bytes
 TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HashedPassword:
-    """A user of a web configuration, with the hash of their password."""
+    """A user of a web configuration, with the hash of the user's password."""
 
     user: str
     hash: str
@@ -29,7 +29,7 @@ class MadeToken:
 
 
 def hash_password(user: str, password: str) -> HashedPassword:
-    """Hash a user's password with bcrypt.
+    """Return a user with the bcrypt hash of the user's password.
 
     Raises:
         ConfigError: the password is empty or too long, or the user's name is not valid.
@@ -50,7 +50,7 @@ def hash_password(user: str, password: str) -> HashedPassword:
 
 
 def make_token(name: str) -> MadeToken:
-    """Make a random bearer token. The token is not stored: keep only its hash."""
+    """Return a new random bearer token and its hash; aemon does not store the token."""
     token = f"aemon_{secrets.token_urlsafe(TOKEN_BYTES)}"
     return MadeToken(
         name=name, token=token, hash=f"sha256:{hashlib.sha256(token.encode()).hexdigest()}"
