@@ -25,7 +25,7 @@ class Remedy(StrEnum):
 
     RETRY = "retry"  # the same call may work soon
     WAIT = "wait"  # the call works once there are more records
-    SKIP = "skip"  # no reaction: another replica did the work, or nobody needs the work now
+    SKIP = "skip"  # no reaction: another replica did the work, or the work is not needed now
     ASK = "ask"  # a person must change something
 
 

@@ -177,7 +177,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         return np.array([f"code{place}" for place in range(width)], dtype=object)
 
     def impute(self, X: Any) -> Any:  # noqa: N803
-        """Return X with its missing cells estimated: a DataFrame if X is a DataFrame, else an array.
+        """Return X with missing cells estimated: a DataFrame if X is a DataFrame, else an array.
 
         Raises:
             NotFittedError: `fit` was not called yet.

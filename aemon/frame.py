@@ -46,9 +46,10 @@ class Frame:
         rejected: reason -> number of records that were left out of the frame.
         context: (N,) whether each row is a context row: part of windows, but not judged. None means
             that no row is a context row.
-        stretches: (N,) number of the entity's period of operation in which each record lies. Records
-            of other periods are not part of the record's past. 0 is a period that may continue an
-            earlier period, -1 an unknown period. None means that all records lie in one period.
+        stretches: (N,) number of the entity's period of operation in which each record lies.
+            Records of other periods are not part of the record's past. 0 is a period that may
+            continue an earlier period, -1 an unknown period. None means that all records lie in one
+            period.
     """
 
     times: npt.NDArray[np.datetime64]
@@ -78,7 +79,7 @@ class Frame:
         return np.ones(len(self), dtype=bool) if self.context is None else ~self.context
 
     def take(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice) -> "Frame":
-        """Return the records at these rows; context rows stay context rows, `rejected` becomes empty."""
+        """Return the records at these rows; context rows stay context, `rejected` becomes empty."""
         return Frame(
             times=self.times[rows],
             keys=self.keys[rows],
@@ -170,8 +171,8 @@ def identify(
 
     `times` are the event times, if the caller has read them already.
 
-    The reasons are `no_time`, `time_out_of_range` (a real clock cannot show this time), `no_key` and
-    `key_too_long` (key and entity together are longer than a database can index).
+    The reasons are `no_time`, `time_out_of_range` (a real clock cannot show this time), `no_key`
+    and `key_too_long` (key and entity together are longer than a database can index).
 
     Raises:
         FrameError: a role's column is missing, or two columns have the same name.

@@ -160,7 +160,7 @@ class Episode:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snooze:
-    """A period of event time in which anomalies are suppressed: from `since` to just before `until`.
+    """A period of event time, from `since` to just before `until`, with suppressed anomalies.
 
     If `entity` is None, the snooze is for all entities. `id` is its number in the store.
     """
@@ -244,7 +244,7 @@ class TrafficReport:
 BROKEN_SHARE, BROKEN_TIMES, LEAST_BROKEN = 0.25, 10, 50
 """A detector breaks its target rate if three conditions hold: the flagged share of the records is
 above BROKEN_SHARE; it is above BROKEN_TIMES the target rate; at least LEAST_BROKEN records are
-flagged. Faults rarely last so long that all three hold."""
+flagged. Faults rarely last long enough to meet all three."""
 
 
 def promise_is_broken(flagged: int, judged: int, rate: float) -> bool:

@@ -213,7 +213,8 @@ class Metrics(Catalogue):
     def _show_entities(self, monitor: str, report: RunReport) -> None:
         """Set the series of the first `entity_metrics` entities; count the other entities.
 
-        An entity that has a series keeps the series, because series that appear and disappear cost Prometheus most.
+        An entity that has a series keeps the series, because series that appear and disappear cost
+        Prometheus most.
         """
         shown = self._entities.setdefault(monitor, set())
         for entity, exceedance in report.counts.by_entity.items():
@@ -232,7 +233,7 @@ class Metrics(Catalogue):
             self.drift_psi.labels(monitor).set(drift.largest_index)
 
     def show_detector(self, stored: StoredDetector, realised: Flagged = _NOTHING) -> None:
-        """Set the series of a monitor's active detector, and remove the series of the previous detector.
+        """Set the series of a monitor's active detector; remove the previous detector's series.
 
         Args:
             stored: the detector.

@@ -154,7 +154,7 @@ class Courier:
             )
 
     def _rules(self, monitors: Mapping[str, Words]) -> Rules:
-        """Return the rules for episodes to report; they exclude ended episodes too old to be sent."""
+        """Return the rules for episodes to report; ended episodes that are too old are excluded."""
         if self._known_at is None:
             self._known_at = delivery.known_since(self._store, self.name)
         now, oldest = self._steps.without_steps(), self.settings.oldest

@@ -48,7 +48,8 @@ class Answer:
         status: the HTTP status; None without an answer.
         error: what went wrong, without secrets; empty if the receiver took the message.
         permanent: whether trying again is useless.
-        alone: whether only this message failed and the receiver works, so that other messages do not wait.
+        alone: whether only this message failed and the receiver works, so that other messages do
+            not wait.
         retry_after: the pause that the receiver asks for; None if it asks for none.
     """
 

@@ -22,7 +22,7 @@ _OK, _FAILED = 'outcome="ok"', 'outcome=~"failed|timed_out"'
 
 
 def _untrained_hold(scope: Scope) -> timedelta:
-    """Return how long a monitor may be without a detector: thirty pauses between runs, at least a day."""
+    """Return how long a monitor may lack a detector: thirty pauses between runs, at least a day."""
     return max(_DAY, 30 * scope.usual)
 
 
@@ -118,7 +118,7 @@ _ACKNOWLEDGED = Alert(
 
 
 def _played_budget(times: float) -> tuple[Played, ...]:
-    """Return series for a test: ten records are judged each second, one in a thousand may be flagged.
+    """Return series for a test: ten judged records a second, of which 1 in 1,000 may be flagged.
 
     Args:
         times: number of reported episodes for each record that may be flagged.
@@ -134,7 +134,8 @@ def _played_budget(times: float) -> tuple[Played, ...]:
 def _overspent(scope: Scope) -> str:
     """Return PromQL that compares the numbers of episodes and of records that may be flagged.
 
-    Episodes are counted, not flagged records: a long fault is one episode, and is not a false alarm.
+    Episodes are counted, not flagged records: a long fault is one episode, and is not a false
+    alarm.
     """
     window = format_duration(scope.budget_window)
     allowed = (

@@ -29,8 +29,8 @@ class Scope:
         monitors: names of the monitors; empty for all except `others`.
         others: monitors with their own labels, and therefore with their own rules.
         labels: labels that the rules add to the alerts.
-        notified: severity -> monitors whose episodes `notify` reports; None for all monitors. A
-            rule leaves these episodes out, so that nobody gets them twice.
+        notified: severity -> monitors whose episodes `notify` reports; None for all monitors. The
+            rules leave these episodes out: otherwise they would be reported twice.
     """
 
     interval: timedelta

@@ -1,19 +1,21 @@
 """Episodes as Alertmanager's alerts (API v2).
 
-Alertmanager identifies an alert by its labels. The severity is a label, because people route alerts by severity.
-When an episode becomes critical, one request ends its warning and begins the critical alert. The
-episode's number is a label, too, so that the end of one episode cannot end the next episode.
+Alertmanager identifies an alert by its labels. The severity is a label, because people route alerts
+by severity. When an episode becomes critical, one request ends its warning and begins the critical
+alert. The episode's number is a label, too, so that the end of one episode cannot end the next
+episode.
 
 The alert of an acknowledged episode does not end: an end would mean that all is well. A second
-alert, `AemonEpisodeAcknowledged`, reports that a person has acknowledged the episode. An
-inhibition rule of the Alertmanager mutes the first alert during the second (deploy/alertmanager).
-The second alert never ends after the first alert, because Alertmanager does not notify of the end of a muted alert.
+alert, `AemonEpisodeAcknowledged`, reports that a person has acknowledged the episode. An inhibition
+rule of the Alertmanager mutes the first alert during the second (deploy/alertmanager). The second
+alert never ends after the first alert, because Alertmanager does not notify of the end of a muted
+alert.
 
 Many episodes that had ended long before aemon found them become one alert, `AemonBacklog`, which
 ends by itself.
 
-An alert of an open episode is sent again every minute, and ends `HELD` later. So an Alertmanager that
-lost its memory receives the episode again, and the alerts of a dead daemon end by themselves.
+An alert of an open episode is sent again every minute, and ends `HELD` later. So an Alertmanager
+that lost its memory receives the episode again, and the alerts of a dead daemon end by themselves.
 """
 
 import json
@@ -75,7 +77,7 @@ class Alertmanager:
         return _json(alerts)
 
     def going_on(self, message: Message, now: datetime) -> list[Alert]:
-        """Return the alerts of an open episode; they end at `now + HELD` unless they are sent again.
+        """Return the alerts of an open episode, with the end time `now + HELD`.
 
         Raises:
             TemplateError: the template cannot be filled with the message.
