@@ -18,10 +18,9 @@ def status(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> N
 
     Below each monitor: the reason of the last run, whether the detector is
     provisional or a new detector is on trial, drifts, and the number of open
-    episodes. The
-    running daemon is asked; if it does not answer, the store is read. The
-    target rate is about normal records. The flagged share also counts true
-    anomalies.
+    episodes. The running daemon is asked; if it does not answer, the store is
+    read. The target rate is about normal records. The flagged share also
+    counts true anomalies.
     """
     from aemon.doctor.daemon_client import ask_daemon
 

@@ -38,7 +38,7 @@ UNTOUCHED = timedelta(hours=1)
 REJECTED_SHARE = 0.01
 """The largest share of rejected records that is not reported, as in AemonRecordsRejected."""
 
-LISTENED_SECONDS = 1.0  # time to listen to each stream; a refusal arrives within it
+LISTENED_SECONDS = 1.0  # time to listen to each stream; a refusal arrives within this time
 
 _MINUTE = timedelta(minutes=1)
 _BAD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.MISFIRED)
@@ -135,7 +135,7 @@ def _is_one_file(settings: MonitorSettings, files: Files) -> bool:
 
 
 def open_ends(config: Config, clock: Clock) -> Iterator[Finding]:
-    """Find files that are no longer written and have no last line end: this line is not read."""
+    """Find files, no longer written, whose last line is not read, because it has no line end."""
     since = (clock() - UNTOUCHED).timestamp()
     for name, settings in config.monitors.items():
         if not isinstance(settings.source, CsvSource):

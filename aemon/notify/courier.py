@@ -54,7 +54,7 @@ class Courier:
     """The sender of one receiver's notifications.
 
     A message is sent at least once. If the daemon dies between the receiver's answer and the
-    commit, it sends the message again after its next start, with the same id.
+    commit, the daemon sends the message again after its next start, with the same id.
     """
 
     def __init__(self, name: str, receiver: Receiver, parts: CourierParts) -> None:

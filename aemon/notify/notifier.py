@@ -128,7 +128,7 @@ class Outbox:
 
 
 def _long_over(monitor: MonitorSettings) -> timedelta:
-    """Return after which delay an ended episode that is found late belongs to a backlog.
+    """Return how late after its end an episode must be found to belong to a backlog.
 
     This delay is longer than the delay that one or two late runs cause.
     """

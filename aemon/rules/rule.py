@@ -23,8 +23,8 @@ class Scope:
         interval: the longest pause between scoring runs of these monitors.
         usual: the usual pause, from which waiting times and windows follow. A cron schedule that
             stops at night has a longer `interval`.
-        above: monitors with this pause or a shorter pause are in another scope; 0 if there are no
-            such monitors.
+        above: monitors with this pause or a shorter pause are in another scope; 0 if there is
+            no lower bound.
         open_ended: whether monitors with a longer pause than `interval` are in this scope, too.
         monitors: names of the monitors; empty for all except `others`.
         others: monitors with their own labels, and therefore with their own rules.
@@ -137,7 +137,7 @@ class Alert:
         calm: series on which the alert must not fire.
         after: how long a test plays `fires` until the expression holds.
         waits: whether the alert must be silent after half of `after` and `hold`.
-        carries: labels of the expression's result, beside those of the rule.
+        carries: labels of the expression's result, beside the labels of the rule.
         becomes: for templates in texts that Prometheus fills: template -> its value in the test.
         episodes_of: the severity of the episodes that the alert reports unless `notify` reports
             them; empty for an alert that reports no episodes.

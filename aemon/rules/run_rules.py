@@ -12,7 +12,8 @@ CATCHING_UP = timedelta(minutes=30)
 """Time to read a source's history. Runs are long then, and the ticks during a run are skipped."""
 REJECTED_SHARE = 0.01
 CHANCE = 1.5
-"""Added to a share, so that one run or record never exceeds it: `increase` may make 1 larger."""
+"""A rule adds this number to a share, so that a single run or record never exceeds the share. It is
+more than 1, because `increase` may extrapolate a single run or record to more than 1."""
 
 _SCORE = 'run="score"'
 _FAILED, _MISSED = 'outcome=~"failed|timed_out"', 'outcome=~"misfired|skipped"'

@@ -16,7 +16,7 @@ from aemon.web.worker_threads import in_thread
 
 MOST_PER_ADDRESS = 4  # passwords of one address that wait for their check; more are refused
 MOST_WAITING = 16  # passwords of all addresses that wait for their check
-PAUSE_FACTOR = 3.0  # a pause is this many times as long as the check of a wrong password
+PAUSE_FACTOR = 3.0  # a pause is this many checks of a wrong password long: a quarter of a core
 REMEMBERED = 100  # hashes of right passwords, so that a scrape needs no new check
 _BCRYPT_BYTES = 72  # bcrypt ignores the bytes after these, and newer libraries refuse them
 _NO_HASH = 31 * "."  # a digest that no password has

@@ -52,7 +52,7 @@ class Guard:
     """An ASGI application that checks requests before it passes them to another application.
 
     A method that may change something needs the permission `push`, other methods need `read`.
-    So routes for pushed records do not check permissions, and bodies have at most `max_body`
+    Routes for pushed records therefore do not check permissions. Bodies have at most `max_body`
     bytes. `refused` is called with the status of each refusal.
     """
 
@@ -205,7 +205,7 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Send a part of the answer; close the connection if the request was not read completely."""
+        """Send a part of the answer; close the connection if a part of the request is unread."""
         if message["type"] == "http.response.start":
             own = list(message.get("headers", ()))
             names = {name for name, _ in own}
