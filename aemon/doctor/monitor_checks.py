@@ -135,7 +135,7 @@ def _is_one_file(settings: MonitorSettings, files: Files) -> bool:
 
 
 def open_ends(config: Config, clock: Clock) -> Iterator[Finding]:
-    """Find files, no longer written, whose last line is not read, because it has no line end."""
+    """Find finished files whose last line has no line end, so that this line is not read."""
     since = (clock() - UNTOUCHED).timestamp()
     for name, settings in config.monitors.items():
         if not isinstance(settings.source, CsvSource):

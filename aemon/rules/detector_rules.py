@@ -14,8 +14,8 @@ BRIDGE = "2m"
 """How long an open episode keeps firing while its daemon restarts or hands the monitor over."""
 
 OVERSPENT = 3
-"""`AemonBudgetOverspent` fires if there are more than this many times as many episodes as the target
-rate allows, and more than chance explains."""
+"""`AemonBudgetOverspent` fires if there are more than this many times as many episodes as the
+target rate allows, and more than chance explains."""
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _SCORE, _TRAIN = 'run="score"', 'run="train"'
