@@ -27,7 +27,7 @@ class Roles:
     entity: str | None = None
     timezone: str = "UTC"  # zone of event times that name no zone
     time_format: str | None = None  # format of the event times; None: it is recognised
-    date_order: str | None = None  # dmy, mdy or ymd, for dates such as 05/11/2025; None: unknown
+    date_order: str | None = None  # dmy, mdy or ymd (05/11/2025); None: it is recognised
 
     def times_of(self, column: pd.Series) -> npt.NDArray[np.datetime64]:
         """Return the event times (N,) of a column, in UTC; NaT where a value is not a time."""
