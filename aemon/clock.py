@@ -1,4 +1,4 @@
-"""Clocks, which are passed as arguments, and durations, which are text such as `15m`."""
+"""Clocks and durations: a clock is passed as an argument, a duration is text such as `15m`."""
 
 import re
 import time
@@ -8,21 +8,24 @@ from datetime import UTC, datetime, timedelta
 from aemon.texts import cut
 
 Clock = Callable[[], datetime]
-"""A function that returns the current time, aware and in UTC."""
+"""The type of a function that returns the current time as an aware datetime in UTC."""
 
 LONGEST = timedelta(days=36_500)
-"""The longest duration: a hundred years from now or ago is still a valid date."""
+"""The longest accepted duration: a date a hundred years before or after now is still valid."""
 
 SHORTEST = timedelta(milliseconds=10)
-"""The shortest pause between runs: each run costs a query and a row of the ledger."""
+"""The shortest pause between runs, because each run costs a query and a row of the ledger."""
 
 MOST_SKEW = timedelta(hours=1)
-"""The largest difference between two hosts' clocks: a later time is from a clock that was wrong."""
+"""The largest difference between the clocks of two hosts.
+
+If a stored time is further ahead of now, the clock that gave this time was wrong.
+"""
 
 LEAST_STEP = timedelta(minutes=1)
-"""A smaller step of a clock counts as slewing by NTP."""
+"""A step of a clock is larger than this; NTP causes smaller differences when it slews a clock."""
 
-_DRIFT = 1e-3  # difference of two clocks as a share of the elapsed time; NTP slews by half of that
+_DRIFT = 1e-3  # share of the elapsed time by which two clocks may differ; NTP slews by half
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _MOST_SHOWN = 40  # characters
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
@@ -34,12 +37,12 @@ def utc_now() -> datetime:
 
 
 class ClockSteps:
-    """The recent steps of a clock, found by comparing it with a clock that cannot be set.
+    """The recent steps of a clock, found by a comparison with another clock that cannot be set.
 
     Args:
-        clock: the clock, which a person or NTP may set.
+        clock: the clock that may have steps, because a person or NTP can set it.
         hold: how long a step is remembered.
-        steady: a monotonic clock, in seconds.
+        steady: a function that returns the time of a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -50,10 +53,10 @@ class ClockSteps:
         self._steady = steady
         self._clock_at, self._steady_at = clock(), steady()
         self._ahead = timedelta(0)
-        self._hold_until = 0.0  # by the steady clock
+        self._hold_until = 0.0  # time of the steady clock
 
     def look(self) -> tuple[datetime, timedelta]:
-        """Return the time, and the sum of recent steps; a step ahead is positive."""
+        """Return the clock's time, and the sum of its recent steps; a step forward is positive."""
         now, steady = self._clock(), self._steady()
         passed = timedelta(seconds=steady - self._steady_at)
         step = now - self._clock_at - passed
@@ -66,13 +69,13 @@ class ClockSteps:
         return now, self._ahead
 
     def without_steps(self) -> datetime:
-        """Return the time less recent steps ahead, so that ages are right."""
+        """Return the clock's time without recent steps forward, so that computed ages are right."""
         now, ahead = self.look()
         return now - max(ahead, timedelta(0))
 
 
 def is_wrong(noted: datetime, now: datetime) -> bool:
-    """Return whether a stored time is so far ahead that the clock must have been set back.
+    """Return whether a stored time is so far after `now` that the clock was set back since.
 
     >>> now = datetime(2026, 1, 1, tzinfo=UTC)
     >>> is_wrong(now + timedelta(days=2000), now), is_wrong(now + timedelta(seconds=1), now)
@@ -88,7 +91,7 @@ def parse_duration(text: str) -> timedelta:
     datetime.timedelta(seconds=5400)
 
     Raises:
-        ValueError: the text is not a positive duration, or longer than a hundred years.
+        ValueError: the text is not a positive duration, or means more than a hundred years.
     """
     compact = text.strip().replace(" ", "")
     parts = _PART.findall(compact)

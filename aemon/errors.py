@@ -25,7 +25,7 @@ class Remedy(StrEnum):
 
     RETRY = "retry"  # the same call may work soon
     WAIT = "wait"  # the call works once there are more records
-    SKIP = "skip"  # no reaction: another replica did the work, or it is no longer needed
+    SKIP = "skip"  # no reaction: another replica did the work, or the work is not needed now
     ASK = "ask"  # a person must change something
 
 
@@ -45,11 +45,11 @@ class AemonError(Exception):
 
 
 class PermanentError(AemonError):
-    """An error that a person must solve: another attempt will not help."""
+    """An error whose cause a person must remove: another attempt would fail again."""
 
 
 class RetriableError(AemonError):
-    """An error that may be gone at the next run."""
+    """An error whose cause may be gone at the next run."""
 
     remedy = Remedy.RETRY
 
@@ -87,13 +87,13 @@ class ArtifactError(PermanentError):
 
 
 class DetectorError(PermanentError):
-    """A request for a detector that does not exist, or that cannot do what was asked."""
+    """A request for a detector that does not exist, or that cannot do what the request needs."""
 
     exit_code = ExitCode.NO_DETECTOR
 
 
 class NoResultsError(PermanentError):
-    """A request for results before there are any, or before there is a detector."""
+    """A request for results at a time when there are no results yet, or no detector."""
 
     exit_code = ExitCode.NO_DETECTOR
 
@@ -147,13 +147,13 @@ class StoreError(RetriableError):
 
 
 class RefusedError(PermanentError):
-    """Rows that the results database refuses, although it works."""
+    """Rows that the results database refuses, although the database works."""
 
     exit_code = ExitCode.STORE
 
 
 class WorkerError(RetriableError):
-    """A training worker that died, was killed or exceeded its time."""
+    """A training worker that died, was killed or exceeded its time limit."""
 
 
 class ResourceError(RetriableError):

@@ -34,37 +34,41 @@ DEFAULTS = DetectorSettings()
 """The configuration's defaults, which are also the defaults of the estimator."""
 
 BLOCK_RECORDS = 64
-"""Records in a block. Records are scored in whole blocks, and the last block is filled up with
-repetitions. Matrix products of equal shape round alike, so that no last digit of a score depends
-on the other records."""
+"""Number of records in a block. Records are scored in whole blocks; copies of records fill the last
+block. All matrix products then have the same shape and are rounded in the same way, so that the
+last digits of a record's score do not depend on the other records."""
 
 
 class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """Anomaly detection by an ensemble of autoencoders: `train_detector` as an estimator.
 
     X is (N, columns): an array of numbers, or a DataFrame whose columns may be numbers, booleans
-    and categories. NaN is a missing cell. Rows that follow each other in time must be in that order.
+    and categories. NaN is a missing cell. Rows that follow each other in time must be in the
+    order of time.
 
     Args:
-        kind: of detector, as `detector.kind` in the configuration.
+        kind: the kind of detector, as `detector.kind` in the configuration.
         false_alarm_rate: share of normal records that may be predicted as anomalies.
         series: whether rows are in the order of time. If True, a row is judged together with the
-            rows above it, so that its score depends on them. If None, each row is judged alone, by
-            views that suit the order found in the rows.
-        window: rows judged together in a series; None for the default.
+            rows above it, so that its score depends on those rows. If None, each row is judged
+            alone, by views that suit the order that training finds in the rows.
+        window: number of rows that are judged together in a series; None for the default.
         members: number of autoencoders that are averaged.
-        code_size: width of the code; None is the kind's choice, here and below.
-        hidden_sizes: widths of the layers between features and code, the outermost first.
-        steps: number of training steps.
-        batch_records: records in a training step.
-        learning_rate: the highest learning rate.
-        noise: the largest input noise in training, in standard deviations of a column.
-        masking: the largest share of input cells that are hidden in training.
+        code_size: width of the code; None for the default of the kind.
+        hidden_sizes: widths of the layers between features and code, the outermost first; None for
+            the default of the kind.
+        steps: number of training steps; None for the default of the kind.
+        batch_records: number of records in one training step.
+        learning_rate: the highest learning rate; None for the default of the kind.
+        noise: the largest input noise in training, in standard deviations of a column; None for
+            the default of the kind.
+        masking: the largest share of input cells that are hidden in training; None for the default
+            of the kind.
         random_state: seed of training; None for a new seed in each training.
 
     Attributes:
         detector_: the trained `Detector`, which accepts frames and DataFrames.
-        offset_: minus the threshold, so that `decision_function` is 0 at the threshold.
+        offset_: the negated threshold, so that `decision_function` is 0 at the threshold.
         n_features_in_: number of columns in `fit`.
         feature_names_in_: names of the columns, if the names are text.
     """
@@ -126,11 +130,11 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         return self
 
     def score_samples(self, X: Any) -> Values:  # noqa: N803
-        """Return minus the detector's scores (N,): a higher value is more normal.
+        """Return the negated scores of the detector (N,): a higher value is more normal.
 
         A training record is compared with the other training records (`Scorer.scores`), so that
-        `fit_predict` finds the anomalies among them. In a series, each row is judged together with
-        the rows above it.
+        `fit_predict` finds the anomalies among the training records. In a series, each row is
+        judged together with the rows above it.
 
         Raises:
             NotFittedError: `fit` was not called yet.
@@ -147,7 +151,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         return -detector.scorer.scores(features, mask, without_itself=True)[:count]
 
     def transform(self, X: Any) -> Values:  # noqa: N803
-        """Return codes (N, C) of N records by the first member; missing cells are estimated first.
+        """Return the first member's codes (N, C) of N records, after estimating missing cells.
 
         Members start from different weights, so that their codes cannot be compared.
         `detector_.encode` returns the codes of all members.
@@ -173,7 +177,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         return np.array([f"code{place}" for place in range(width)], dtype=object)
 
     def impute(self, X: Any) -> Any:  # noqa: N803
-        """Return X with its missing cells estimated: a DataFrame if X is one, else an array.
+        """Return X with missing cells estimated: a DataFrame if X is a DataFrame, else an array.
 
         Raises:
             NotFittedError: `fit` was not called yet.
@@ -195,7 +199,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
 
         Args:
             X: a few records.
-            units: of numeric columns, used only in the sentence: `{"pressure": "bar"}`.
+            units: units of numeric columns, used only in the sentence: `{"pressure": "bar"}`.
 
         Raises:
             NotFittedError: `fit` was not called yet.
@@ -219,8 +223,8 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
     def predict(self, X: Any) -> Rows:  # noqa: N803
         """Return -1 for anomalies and 1 for other records (N,).
 
-        Records with mostly missing cells get a prediction, too; `detector_.judge` calls them
-        absent.
+        A record whose cells are mostly missing gets a prediction, too; `detector_.judge` gives this
+        record the verdict `absent`.
 
         Raises:
             NotFittedError: `fit` was not called yet.

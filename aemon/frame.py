@@ -15,19 +15,19 @@ from aemon.times.event_times import EARLIEST, LATEST, event_times
 Flags = npt.NDArray[np.bool_]
 
 MOST_IDENTITY_BYTES = 2_000
-"""Limit for a record's key and entity together: a PostgreSQL index entry holds 2,704 bytes in all."""
+"""The most bytes of a record's key and entity together; a PostgreSQL index entry holds 2,704."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Roles:
-    """Which of a table's columns identify a record; every other column may be judged."""
+    """The columns of a table that identify a record; every other column may be judged."""
 
     time: str
     key: str
     entity: str | None = None
-    timezone: str = "UTC"  # of event times without a zone
-    time_format: str | None = None  # format of the times; None: recognised
-    date_order: str | None = None  # of dates such as 05/11/2025: dmy, mdy or ymd, where known
+    timezone: str = "UTC"  # zone of event times that name no zone
+    time_format: str | None = None  # format of the event times; None: it is recognised
+    date_order: str | None = None  # dmy, mdy or ymd (05/11/2025); None: it is recognised
 
     def times_of(self, column: pd.Series) -> npt.NDArray[np.datetime64]:
         """Return the event times (N,) of a column, in UTC; NaT where a value is not a time."""
@@ -43,11 +43,13 @@ class Frame:
         keys: (N,) text; unique within an entity.
         entities: (N,) text; empty where the source has no entity.
         values: (N, columns) the columns that may be judged, index 0..N-1.
-        rejected: reason -> number of records left out of the frame.
-        context: (N,) which rows are context: seen by windows, not judged; None means none are.
-        stretches: (N,) number of the period of operation of its entity; records of other periods
-            are not its past. 0 is a period that may continue an earlier one, -1 is unknown. None
-            means that all records lie in one period.
+        rejected: reason -> number of records that were left out of the frame.
+        context: (N,) whether each row is a context row: part of windows, but not judged. None means
+            that no row is a context row.
+        stretches: (N,) number of the entity's period of operation in which each record lies.
+            Records of other periods are not part of the record's past. 0 is a period that may
+            continue an earlier period, -1 an unknown period. None means that all records lie in one
+            period.
     """
 
     times: npt.NDArray[np.datetime64]
@@ -77,7 +79,7 @@ class Frame:
         return np.ones(len(self), dtype=bool) if self.context is None else ~self.context
 
     def take(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice) -> "Frame":
-        """Return the records at these rows, without counts of rejected ones; context rows stay context."""
+        """Return the records at these rows; context rows stay context, `rejected` becomes empty."""
         return Frame(
             times=self.times[rows],
             keys=self.keys[rows],
@@ -97,12 +99,12 @@ class Frame:
 
 
 def naive_utc(time: datetime) -> np.datetime64:
-    """Return an aware time as frames hold it: naive UTC, in microseconds."""
+    """Return an aware time in the form that frames hold: naive UTC, in microseconds."""
     return np.datetime64(time.astimezone(UTC).replace(tzinfo=None), "us")
 
 
 def join_frames(first: Frame, second: Frame) -> Frame:
-    """Return the records of both frames; a column that one of them lacks is missing there."""
+    """Return the records of both frames; a frame that lacks a column has missing cells there."""
     if not len(second):
         return first
     return Frame(
@@ -132,13 +134,13 @@ def _joined_stretches(first: Frame, second: Frame) -> npt.NDArray[np.int64] | No
 
 
 def rows_of(frame: Frame, pairs: Collection[Identity]) -> Flags:
-    """Return which of N records are among these pairs (N,)."""
+    """Return whether each of N records is among these pairs of entity and key (N,)."""
     chosen = set(pairs)
     return flags(pair in chosen for pair in frame.identities)
 
 
 def flags(values: Iterable[bool]) -> Flags:
-    """Return truths as an array (N,)."""
+    """Return truth values as an array (N,)."""
     return np.array(list(values), dtype=bool)
 
 
@@ -149,9 +151,10 @@ def in_time_order(frame: Frame) -> Frame:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Identified:
-    """All N records of a table, as in `Frame`; a time may be NaT and a key None.
+    """All N records of a table. Attributes are as in `Frame`, but a time may be NaT and a key None.
 
-    `unreadable` holds the records that cannot be read: reason -> (N,), at most one for each record.
+    `unreadable` marks the records that cannot be read: reason -> mask (N,). A record has at most
+    one reason.
     """
 
     times: npt.NDArray[np.datetime64]
@@ -166,10 +169,10 @@ def identify(
 ) -> Identified:
     """Read time, key and entity of the records of a table, and find records that cannot be read.
 
-    `times` are the event times, where they were read already.
+    `times` are the event times, if the caller has read them already.
 
-    Reasons: `no_time`, `time_out_of_range` (impossible for a real clock), `no_key` and `key_too_long`
-    (key and entity together exceed what a database can index).
+    The reasons are `no_time`, `time_out_of_range` (a real clock cannot show this time), `no_key`
+    and `key_too_long` (key and entity together are longer than a database can index).
 
     Raises:
         FrameError: a role's column is missing, or two columns have the same name.
@@ -206,10 +209,11 @@ def check_frame(
 ) -> Frame:
     """Check a fetched table against the frame contract.
 
-    `times` are the event times, where they were read already.
+    `times` are the event times, if the caller has read them already.
 
-    A record that `identify` cannot read is left out and counted in `rejected`. So is a record whose
-    key its entity uses again further down (`duplicate_key`: the last one is the correction).
+    A record that `identify` cannot read is left out and counted in `rejected`. A record is also
+    left out and counted if a later row has the same entity and key (`duplicate_key`: the last of
+    these rows is the correction).
 
     Raises:
         FrameError: a role's column is missing, or two columns have the same name.
@@ -229,17 +233,17 @@ def check_frame(
 def rejected_rows(
     table: pd.DataFrame, roles: Roles, times: npt.NDArray[np.datetime64] | None = None
 ) -> dict[str, Flags]:
-    """Return which of N records `check_frame` leaves out: reason -> (N,).
+    """Return masks of the records that `check_frame` leaves out: reason -> (N,).
 
     Raises:
-        FrameError: as `check_frame`.
+        FrameError: for the same reasons as in `check_frame`.
     """
     return _rejected(identify(table, roles, times))
 
 
 def _rejected(found: Identified) -> dict[str, Flags]:
     readable = ~np.logical_or.reduce(list(found.unreadable.values()))
-    # Only readable records count as uses of a key.
+    # A record that cannot be read does not make another record a duplicate.
     identities = pd.DataFrame({"entity": found.entities[readable], "key": found.keys[readable]})
     duplicate = np.zeros(len(readable), dtype=bool)
     duplicate[readable] = identities.duplicated(keep="last").to_numpy()
@@ -270,9 +274,9 @@ def check_columns(table: pd.DataFrame, roles: Roles) -> list[str]:
 
 
 def _as_text(column: pd.Series) -> npt.NDArray[np.object_]:
-    """Return identifiers as text, None where missing.
+    """Return identifiers as text; None where a cell is missing.
 
-    A whole number reads `12` even if a missing cell made the column floating.
+    A whole number becomes `12`, not `12.0`, even if missing cells turned the column into floats.
     """
     text = np.empty(len(column), dtype=object)
     text[:] = [
@@ -283,7 +287,7 @@ def _as_text(column: pd.Series) -> npt.NDArray[np.object_]:
 
 
 def _too_long(keys: npt.NDArray[np.object_], entities: npt.NDArray[np.object_]) -> Flags:
-    """Return which records have a key and entity too long for an index (N,)."""
+    """Return whether each record's key and entity are too long for an index (N,)."""
     texts = [(key or "") + entity for key, entity in zip(keys, entities, strict=True)]
     return flags(
         4 * len(text) > MOST_IDENTITY_BYTES and len(text.encode()) > MOST_IDENTITY_BYTES

@@ -1,4 +1,4 @@
-"""Structured logs: one line an event, with an `action` from a small vocabulary."""
+"""Structured logs: one line for each event, with an `action` from a small vocabulary."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskN
 
 
 class Action(StrEnum):
-    """The vocabulary of the logs: every `action`, with what it means.
+    """The words that a log line may have as its `action`, each with its meaning.
 
     The end of a run is logged as `job.outcome`, such as `score.ok` or `train.timed_out`.
     """
@@ -21,7 +21,7 @@ class Action(StrEnum):
     meaning: str
 
     def __new__(cls, word: str, meaning: str) -> Self:
-        """Make a member that carries its meaning."""
+        """Make a member with its meaning."""
         action = str.__new__(cls, word)
         action._value_ = word
         action.meaning = meaning
@@ -119,13 +119,14 @@ class Action(StrEnum):
 
 
 RUN_ENDS = tuple(f"{job}.{outcome}" for job in Job for outcome in Outcome if outcome != "running")
-"""The actions that the logs have for the end of a run."""
+"""The actions of log lines about the end of a run, such as `score.ok`."""
 
 
 def escaped(text: str) -> str:
-    r"""Return text that is safe on a terminal: characters that move the cursor or letters are escaped.
+    r"""Return text that is safe on a terminal: characters that are not printable are escaped.
 
-    Line breaks and tabs stay.
+    These characters could move the cursor or change the order of letters. Line breaks and tabs
+    stay.
 
     >>> escaped("a\x1b[2J \u202eb")
     'a\\x1b[2J \\u202eb'
@@ -151,10 +152,10 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class TextFormatter(logging.Formatter):
-    """For people: time, level, action, message, then key=value."""
+    """The format for people: time, level, action and message, then other fields as key=value."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line; a traceback follows if there is one."""
+        """Return a log entry as one line; if there is a traceback, it follows on further lines."""
         fields = _fields(record)
         action = fields.pop("action", record.name)
         time = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -168,10 +169,10 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """For machines: one JSON object a line."""
+    """The format for machines: each line is one JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line of JSON, with the traceback inside."""
+        """Return a log entry as one line of JSON, which contains the traceback if there is one."""
         entry: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),
@@ -185,14 +186,14 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up_logs(level: str, form: Literal["text", "json"]) -> None:
-    """Send all logs to standard error in one form; logs of libraries only from level warning up."""
+    """Send all logs to standard error in one form; libraries log only warnings and errors."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("aemon").setLevel(level.upper())
-    # APScheduler warns of every missed run; those become ledger rows and metrics here.
+    # APScheduler warns of every missed run; aemon has ledger rows and metrics for missed runs.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     # Uvicorn warns of every request that is not HTTP: a client that sends many would fill the logs.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)

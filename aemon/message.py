@@ -1,4 +1,4 @@
-"""The content of a notification, equal for all receivers: its fields and their plain values."""
+"""The content of a notification, which is the same for all receivers: fields and plain values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,24 +10,24 @@ from uuid import NAMESPACE_URL, uuid5
 from aemon.records import EpisodeState, Severity
 
 VERSION = 1
-"""Version of the fields; it grows when a field changes its meaning or is removed."""
+"""The version of the fields; the version grows when a field changes its meaning or is removed."""
 
 
 class Event(StrEnum):
-    """What happened to an episode. A receiver gets each event at most once."""
+    """What happened to an episode. A receiver gets each event of an episode at most once."""
 
-    OPENED = "opened"  # it became long enough to be reported
-    ESCALATED = "escalated"  # it was reported as a warning, and is critical now
-    RESOLVED = "resolved"  # it is over
+    OPENED = "opened"  # the episode became long enough to be reported
+    ESCALATED = "escalated"  # the episode was reported as a warning, and is critical now
+    RESOLVED = "resolved"  # the episode is over
     BACKLOG = "backlog"  # many old episodes, reported together once
     TEST = "test"  # nothing happened: a user tries a receiver
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Blamed:
-    """A column to blame: its share over the whole episode, and its value at the peak.
+    """A column to blame: its share of the blame for the whole episode, and its values at the peak.
 
-    `observed` and `expected` are text in original units; None where the peak record is gone.
+    `observed` and `expected` are text in original units; None if the peak record was removed.
     """
 
     column: str
@@ -38,7 +38,7 @@ class Blamed:
 
     @property
     def summary(self) -> str:
-        """Column, values and share as text.
+        """The column, its values and its share as one text.
 
         >>> Blamed(column="flow", share=0.84, observed="2.1", expected="4.0", unit="l/s").summary
         'flow 2.1 l/s where 4.0 was expected (84 %)'
@@ -56,20 +56,22 @@ class Message:
     """A notification with all its fields.
 
     Attributes:
-        severity: as reported now; `before` is the severity reported earlier, where it escalated.
-        started_at: event time of the first anomaly, `ended_at` of the last anomaly so far.
-        opened_at: when the episode was long enough to be reported.
-        peak_exceedance: largest score over threshold; `peak_record` is the key of its record.
-        reason: the reason of that record; empty if the record was removed.
+        severity: the severity that is reported now. If it has risen, `before` is the severity that
+            was reported earlier.
+        started_at: event time of the first anomaly; `ended_at` is that of the last anomaly so far.
+        opened_at: when the episode became long enough to be reported.
+        peak_exceedance: the largest exceedance; `peak_record` is the key of its record.
+        reason: why the record `peak_record` was flagged; empty if the record was removed.
         columns: the columns to blame, the largest share first.
-        acknowledged: whether a person acknowledged it.
+        acknowledged: whether a person acknowledged the episode.
         like: text that names a similar earlier episode; empty if there is none.
-        label: the label that a person gave it; empty without one.
+        label: the label that a person gave the episode; empty without a label.
         page: the address of the status page, at this episode.
-        sql: a query that returns its records.
-        command: the command that shows them.
-        labels: the labels of its monitor, for routing.
-        episodes: number of episodes in it; above 1 in a backlog, whose newest is `episode`.
+        sql: a query that returns the records of the episode.
+        command: the command that shows the episode with its records.
+        labels: the labels of the monitor, for routing.
+        episodes: number of episodes in the message. A backlog may have several; `episode` is then
+            the newest of them.
     """
 
     event: Event
@@ -98,7 +100,7 @@ class Message:
 
     @property
     def id(self) -> str:
-        """An id that stays the same when the message is sent again: receivers can drop repeats."""
+        """An id that stays the same if the message is sent again, for receivers to drop repeats."""
         identity = f"{self.monitor} {self.episode} {self.opened_at.isoformat()} {self.event}"
         return str(uuid5(NAMESPACE_URL, f"aemon:{identity}"))
 

@@ -1,4 +1,4 @@
-"""The small frozen records that travel between layers."""
+"""The small data classes and enumerations that the layers of aemon exchange."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,15 +7,15 @@ from enum import StrEnum
 from typing import Self
 
 Identity = tuple[str, str]
-"""(entity, record key): together they identify a record of one monitor."""
+"""The pair (entity, record key), which identifies a record of one monitor."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Watermark:
-    """How far a source has been read: everything up to and including one record.
+    """The position up to which a source has been read: up to and including one record.
 
-    `event_time` is aware UTC, None where no time has been seen. `position` belongs to the
-    source alone (JSON text): a file's offset, a key with its type.
+    `event_time` is aware UTC; None if no event time was read yet. `position` is JSON text that
+    only the source reads, such as the offset in a file, or a key with its type.
     """
 
     event_time: datetime | None = None
@@ -28,30 +28,30 @@ class Watermark:
 
 
 class Job(StrEnum):
-    """Scheduled work."""
+    """A kind of scheduled work."""
 
     SCORE = "score"
     TRAIN = "train"
     PRUNE = "prune"
-    HINDSIGHT = "hindsight"  # the history that trained the first detector
+    HINDSIGHT = "hindsight"  # verdicts on the history that trained the first detector
 
 
 class Outcome(StrEnum):
-    """How a run ended. Every tick ends with an outcome and a reason; a silent tick is a bug."""
+    """How a run ended. Every tick gets an outcome and a reason: a tick without them is a bug."""
 
-    RUNNING = "running"  # not ended, but something is committed: only in the ledger
+    RUNNING = "running"  # the run has committed something, but has not ended: only in the ledger
     OK = "ok"
     NO_DATA = "no_data"
     COLLECTING = "collecting"
     SKIPPED = "skipped"
     MISFIRED = "misfired"
-    ABANDONED = "abandoned"  # stopped by a shutdown or a newer run; nothing half-written
+    ABANDONED = "abandoned"  # stopped by a shutdown or a newer run; no step is half-written
     TIMED_OUT = "timed_out"
     FAILED = "failed"
 
 
 class Verdict(StrEnum):
-    """The outcome for one record."""
+    """The result for one record."""
 
     NORMAL = "normal"
     ANOMALY = "anomaly"
@@ -65,7 +65,7 @@ class FeedbackVerdict(StrEnum):
 
     FALSE_ALARM = "false_alarm"  # normal: used in training and in calibration
     CONFIRMED = "confirmed"  # an anomaly, flagged or not: never used in training
-    IGNORE_UNTIL = "ignore_until"  # records from here to a time are left out of training
+    IGNORE_UNTIL = "ignore_until"  # records from this one until a time are not used in training
 
 
 class Severity(StrEnum):
@@ -76,18 +76,18 @@ class Severity(StrEnum):
 
 
 class Quiet(StrEnum):
-    """Why a record above the threshold is suppressed: the first reason that applies, in this order.
+    """Why a record above the threshold is suppressed. If several reasons apply, the first is used.
 
-    Each member carries its `words`: the reason as the end of the sentence "suppressed: ...".
+    Each member has `words`: the reason as the end of the sentence "suppressed: ...".
     """
 
     words: str
 
     def __new__(cls, reason: str, words: str = "") -> Self:
-        """Make a member that carries its words.
+        """Make a member with its words.
 
         Raises:
-            TypeError: the member has no words. (`Quiet("drift")` finds a member and makes none.)
+            TypeError: the member has no words. (`Quiet("drift")` makes no member: it finds one.)
         """
         if not words:
             raise TypeError(f"{cls.__name__} {reason} has no words")
@@ -116,19 +116,19 @@ class EpisodeState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Episode:
-    """A run of adjacent anomalies of one entity.
+    """Adjacent anomalies of one entity.
 
     Attributes:
-        started_at: event time of its first anomaly, aware UTC.
-        ended_at: event time of its last anomaly so far.
+        started_at: event time of the episode's first anomaly, aware UTC.
+        ended_at: event time of the last anomaly so far.
         records: number of anomalies.
-        peak_exceedance: the largest score over threshold; `peak_record_key` names its record.
-        blame: column -> sum of its shares of the blame.
-        signed: as `blame`; shares of values below the expectation count as negative.
-        calm_records: calm records since its last anomaly.
-        opened_at: when it was long enough to be reported; None if it never was.
-        like_id: a similar earlier episode; `likeness` is 1 for an equal one.
-        id: in the store; None before it is stored.
+        peak_exceedance: the largest exceedance; `peak_record_key` is the key of its record.
+        blame: column -> sum of the column's shares of the blame.
+        signed: as `blame`, but the share of a value below the expected value counts as negative.
+        calm_records: number of calm records since the last anomaly.
+        opened_at: when the episode became long enough to be reported; None if it never did.
+        like_id: number of a similar earlier episode; `likeness` is 1 if both are equal.
+        id: number of the episode in the store; None before the episode is stored.
     """
 
     entity: str
@@ -160,9 +160,9 @@ class Episode:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snooze:
-    """A period of event time, `since` included and `until` not, whose anomalies are suppressed.
+    """A period of event time, from `since` to just before `until`, with suppressed anomalies.
 
-    `entity` None means all entities. `id` is the row in the store.
+    If `entity` is None, the snooze is for all entities. `id` is its number in the store.
     """
 
     since: datetime
@@ -173,7 +173,7 @@ class Snooze:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NamedEpisode:
-    """An episode as an alert shows it; `column` is the column most to blame."""
+    """The fields of an episode that an alert shows; `column` is the column most to blame."""
 
     id: int
     entity: str
@@ -184,12 +184,12 @@ class NamedEpisode:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenEpisodes:
-    """Reported episodes that are not closed, split by whether a person acknowledged them.
+    """Numbers of reported episodes that are not closed; acknowledged episodes are counted apart.
 
     Attributes:
-        named: the first of them by severity, and episodes reported in the last minutes that are
-            already over; a bounded number.
-        unnamed: severity -> number of further episodes.
+        named: a limited number of episodes: the most severe open episodes, and episodes that were
+            reported in the last minutes and are closed already.
+        unnamed: severity -> number of open episodes that are not in `named`.
     """
 
     warning: int = 0
@@ -216,7 +216,7 @@ def similar_episode_text(episode: int, label: str) -> str:
 class DetectorState(StrEnum):
     """The state of a detector in its lifecycle."""
 
-    SHADOW = "shadow"  # on trial: it judges beside the active one and reports nothing
+    SHADOW = "shadow"  # on trial: it judges beside the active detector, without effect
     ACTIVE = "active"
     RETIRED = "retired"  # was active once
     REJECTED = "rejected"  # never active: it lost its trial
@@ -224,26 +224,27 @@ class DetectorState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DriftReport:
-    """How far normal data has moved from the training records of a detector, after a run."""
+    """The drift of normal data from a detector's training records, as known after a run."""
 
     evidence: float  # log10 of the evidence that scores have drifted
     largest_index: float | None  # population stability index over the columns; None: too early
-    open: int  # drifts that are not over
-    found: int  # new ones
-    provisional: bool  # too few records to show the target rate
+    open: int  # number of drifts that have not ended
+    found: int  # number of drifts that the run found
+    provisional: bool  # too few calibration records to show the target rate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrafficReport:
-    """How records arrive, compared with the training, after a run."""
+    """How records arrive after a run, compared with the training records."""
 
-    silent: int  # entities that send no records while others do
-    unusual_rate: bool  # many more or many fewer records than ever in training
+    silent: int  # number of entities that send no records while other entities do
+    unusual_rate: bool  # far more or far fewer records than at any time in training
 
 
 BROKEN_SHARE, BROKEN_TIMES, LEAST_BROKEN = 0.25, 10, 50
-"""The target rate is broken where more than this share of the records is flagged, more than this
-multiple of the target rate, and at least LEAST_BROKEN records. Faults rarely last that long."""
+"""A detector breaks its target rate if three conditions hold: the flagged share of the records is
+above BROKEN_SHARE; it is above BROKEN_TIMES the target rate; at least LEAST_BROKEN records are
+flagged. Faults rarely last long enough to meet all three."""
 
 
 def promise_is_broken(flagged: int, judged: int, rate: float) -> bool:
@@ -259,12 +260,12 @@ def promise_is_broken(flagged: int, judged: int, rate: float) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnreadableColumn:
-    """A column of which most cells of one fetch cannot be read.
+    """A column in which most cells of one fetch cannot be read.
 
     Attributes:
-        column: its name.
-        count: cells that cannot be read and count as missing.
-        present: cells that are not empty.
+        column: the name of the column.
+        count: number of cells that cannot be read; these cells count as missing.
+        present: number of cells that are not empty.
         example: the first unreadable cell, as text.
         learned: the type of the column in training: numbers or text.
     """
@@ -276,12 +277,12 @@ class UnreadableColumn:
     learned: str = "numbers"
 
     def __str__(self) -> str:
-        """Return a sentence about it."""
+        """Return a sentence about the unreadable cells."""
         return (
             f"{self.column}: {self.count} of {self.present} values cannot be read as "
             f"{self.learned}, taken as missing: {self.example}"
         )
 
     def __add__(self, more: "UnreadableColumn") -> "UnreadableColumn":
-        """Return both counts together, with the later example."""
+        """Return the sums of the counts of both fetches, with the example of the later fetch."""
         return replace(more, count=self.count + more.count, present=self.present + more.present)

@@ -1,4 +1,4 @@
-"""One run of a job: its stop request, its counts, and the interface of its work."""
+"""One run of a job: the request to stop it, its counts, and the interface of the work."""
 
 import threading
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from aemon.run_report import RunCounts, RunReport
 
 
 class AbandonedError(SkipError):
-    """The end of a run that was asked to stop; its uncommitted results are not written."""
+    """The end of a run that was asked to stop; results that are not committed are not written."""
 
 
 class Stop:
@@ -31,7 +31,9 @@ class Stop:
         return self._event.is_set()
 
     def check(self) -> None:
-        """Check the request just before a commit: a run that timed out may continue much later.
+        """Check, just before a commit, that the run was not asked to end.
+
+        A run that timed out may continue much later.
 
         Raises:
             AbandonedError: the run should end.
@@ -42,13 +44,13 @@ class Stop:
 
 @dataclass(kw_only=True)
 class Run:
-    """One execution of a job in progress; its counts survive a failure.
+    """One execution of a job, in progress. If the run fails, its counts so far are kept.
 
     Attributes:
-        counts: the counts so far, only of what was committed.
-        detector_id: the detector that judges, or that was trained.
+        counts: the counts of all steps that were committed so far.
+        detector_id: number of the detector that judges, or that the run has trained.
         started_at: aware UTC; None if the caller does not set it.
-        id: its row in the ledger, once something was committed.
+        id: number of the run's row in the ledger; None until the run commits something.
     """
 
     counts: RunCounts = field(default_factory=RunCounts)
@@ -58,7 +60,7 @@ class Run:
     id: int | None = None
 
     def count(self, **more: Any) -> None:
-        """Add to the counts: fields of `RunCounts` by name."""
+        """Add values to the counts; the names are fields of `RunCounts`."""
         self.counts += RunCounts(**more)
 
     def report(
@@ -84,7 +86,7 @@ class Run:
 
 
 class Work(Protocol):
-    """The work of a job: it adds counts to the run, and returns the outcome and its reason."""
+    """A function that does the work of a job, and adds counts to the run."""
 
     def __call__(self, run: Run, stop: Stop) -> tuple[Outcome, str]:
-        """Do the work; the runner catches errors."""
+        """Do the work, and return the outcome and its reason; the runner catches errors."""

@@ -11,7 +11,7 @@ from aemon.errors import Remedy
 from aemon.records import DriftReport, Job, OpenEpisodes, Outcome, TrafficReport, UnreadableColumn
 
 Counts = Mapping[str, int]
-"""Reason or severity -> number."""
+"""Reason or severity -> number of records or episodes."""
 
 
 def _merged(first: Counts, second: Counts) -> Counts:
@@ -48,10 +48,10 @@ _LATEST = {"plus": _latest}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunCounts:
-    """The counts of a run; `+` adds later counts.
+    """The counts of a run; the operator `+` adds the counts of a later step.
 
-    This is the only list of a run's counts. The ledger stores those that have a column in `runs`,
-    and the metrics are made from them.
+    This class is the only list of a run's counts. The ledger stores the counts that have a column
+    in the table `runs`, and the metrics are made from these counts.
 
     Attributes:
         records_read: records that the source returned.
@@ -59,28 +59,29 @@ class RunCounts:
         records_absent: scored records with too few cells to judge.
         records_idle: scored records that were not judged: `columns.only_when` does not hold.
         records_undecided: idle records that lack a cell which `columns.only_when` needs.
-        records_late: scored records older than a record read before.
+        records_late: scored records that are older than a record read before them.
         records_revised: records judged again, because they changed or on request.
         records_reviewed: known records read again to find late and corrected records.
-        records_too_late: records later than `lateness` allows, which are not judged.
+        records_too_late: records that came later than `lateness` allows, and are not judged.
         keys_given_up: missing keys of the source that aemon no longer waits for.
         cells_imputed: judged cells that were missing.
         critical: anomalies above the critical threshold.
-        rejected: reason -> records that could not be judged.
-        suppressed: reason -> records above the threshold that were suppressed.
-        episodes_opened: severity -> episodes reported in this run.
-        exceedances: of the anomalies.
+        rejected: reason -> number of records that could not be judged.
+        suppressed: reason -> number of suppressed records.
+        episodes_opened: severity -> number of episodes reported in this run.
+        exceedances: the exceedance of each anomaly.
         store_seconds: duration of each commit.
-        largest_exceedance: of all scored records.
-        unreadable: column -> its unreadable cells, if most cells of a fetch were unreadable.
-        by_entity: entity -> its largest exceedance, if entities have metrics.
+        largest_exceedance: the largest exceedance of all scored records.
+        unreadable: column -> the column's unreadable cells; only if most cells of a fetch were
+            unreadable.
+        by_entity: entity -> the entity's largest exceedance; empty if entities have no metrics.
         newest_record: event time of the newest record read.
-        records_wanted: in a cold start, the records that the first training needs.
-        unfinished: whether the source has more records to read at once.
-        episodes_open: the open episodes; None until they were counted.
-        drift: None if nothing was judged.
-        traffic: None if nothing was judged.
-        ruling: promote or reject, if a trial ended; else empty.
+        records_wanted: in a cold start, the number of records that the first training needs.
+        unfinished: whether the source has more records, which can be read without a pause.
+        episodes_open: the open episodes; None until the run has counted them.
+        drift: the drift of normal data; None if no record was judged.
+        traffic: how records arrive; None if no record was judged.
+        ruling: `promote` or `reject` if a trial ended in this run; else empty.
     """
 
     records_read: int = field(default=0, metadata=_ADDED)
@@ -158,7 +159,7 @@ class RunReport:
     """The outcome and the counts of one run.
 
     Attributes:
-        detector_id: the detector that judged, or that was trained.
+        detector_id: number of the detector that judged, or that the run has trained.
         remedy: the reaction to the error that ended the run; None if it ended without an error.
     """
 

@@ -1,4 +1,4 @@
-"""Starting threads; if the machine has no thread, the error is one that may be retried."""
+"""Functions that start threads, and raise `ResourceError` if the machine cannot start one."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -9,10 +9,10 @@ from aemon.errors import ResourceError
 
 
 def start_thread(work: Callable[..., Any], name: str, *args: Any) -> threading.Thread:
-    """Start and return a daemon thread, which ends with the process at the latest.
+    """Start a daemon thread, which ends with the process at the latest, and return the thread.
 
     Raises:
-        ResourceError: the machine has no thread to give.
+        ResourceError: the machine cannot start another thread.
     """
     thread = threading.Thread(target=work, args=args, name=name, daemon=True)
     with thread_errors(name):
@@ -22,10 +22,12 @@ def start_thread(work: Callable[..., Any], name: str, *args: Any) -> threading.T
 
 @contextmanager
 def thread_errors(name: str) -> Iterator[None]:
-    """Turn a failure to start a thread into a `ResourceError`; the block may do nothing else.
+    """Turn a failure to start a thread into a `ResourceError`.
+
+    The `with` block may do nothing except start a thread.
 
     Raises:
-        ResourceError: the machine has no thread to give.
+        ResourceError: the machine cannot start another thread.
     """
     try:
         yield
@@ -37,7 +39,7 @@ def thread_errors(name: str) -> Iterator[None]:
 
 
 def first_dead(threads: Iterable[threading.Thread]) -> str:
-    """Return the name of the first thread that was started and has ended; empty if none has."""
+    """Return the name of the first thread that was started and has ended; else an empty text."""
     ended = (
         thread.name for thread in threads if thread.ident is not None and not thread.is_alive()
     )

@@ -1,1 +1,1 @@
-"""The command line: commands build objects and call one function each."""
+"""The command line: each command builds objects and calls one function."""

@@ -67,7 +67,7 @@ def ack(
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Acknowledge an episode; it continues until its records are calm."""
+    """Acknowledge an episode; the episode continues until its records are calm."""
     from aemon.operations.episode_handling import acknowledge_episode
 
     with open_installation(config) as installation:

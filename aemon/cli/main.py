@@ -90,7 +90,7 @@ def _options(
 
 
 def main() -> NoReturn:
-    """Run a command; print an error that aemon raises on purpose, and exit with its code."""
+    """Run a command; print an error that aemon raises on purpose, and exit with its exit code."""
     # Set before NumPy loads: on a busy machine, a second thread makes small matrices far slower.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:

@@ -20,7 +20,7 @@ _LONG_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+(?:Z|[+-]00:00)?"
 
 
 def terminal_width() -> int:
-    """Return the columns of the terminal; 80 without a terminal."""
+    """Return the width of the terminal in characters; 80 without a terminal."""
     return max(20, shutil.get_terminal_size().columns)
 
 
@@ -59,8 +59,8 @@ def print_table(
 ) -> None:
     """Print rows under their headings, and each row's note on separate lines below the row.
 
-    Only the last column is wrapped. If that is not enough, each row is printed as a paragraph of
-    headings and values.
+    Only the last column is wrapped. If the table is still too wide, each row is printed as a
+    paragraph of headings and values.
     """
     if not rows:
         return
@@ -82,9 +82,9 @@ def print_table(
 
 
 def print_side_by_side(rows: Sequence[tuple[str, Sequence[object]]]) -> None:
-    """Print records as columns, as many as fit; a row is a name and values.
+    """Print as many records side by side as fit; each row has a name, and a value of each record.
 
-    Long names and texts are shortened. The first row is not, because it holds the times.
+    Long names and texts are shortened, except in the first row, because it holds the times.
     """
     names = [_shortened(one_line(name), _MOST_NAME_WIDTH) for name, _ in rows]
     beside = max(map(_width, names))

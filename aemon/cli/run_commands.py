@@ -158,7 +158,7 @@ def _log_what_no_table_shows() -> None:
 
 
 def _reason(report: "RunReport") -> str:
-    """Return the reason of a run; without a daemon, the user has to start a training."""
+    """Return the reason of a run, for a user without a daemon, who has to start a training."""
     from aemon.lifecycle.cold_start import FIRST_TRAINING
 
     return report.reason.replace(FIRST_TRAINING, ": run `aemon train`")

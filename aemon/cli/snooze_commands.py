@@ -46,8 +46,8 @@ def add(
 ) -> None:
     """Suppress a monitor's anomalies for a while; `aemon snooze MONITOR` does the same.
 
-    They are judged and stored with their reasons, and left out of training.
-    Records are compared with the snooze by their event times.
+    The anomalies are judged, stored with their reasons, and left out of
+    training. Records are compared with the snooze by their event times.
     """
     from aemon.operations.snoozing import snooze_anomalies
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 def status(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> None:
     """Show the state of every monitor: the target rate, and the share that was flagged.
 
-    Below it: the reason of the last run, whether the detector is provisional
-    or a new one is on trial, drifts, and the number of open episodes. The
-    running daemon is asked; if it does not answer, the store is read. The
-    target rate is about normal records. The flagged share also counts true
-    anomalies.
+    Below each monitor: the reason of the last run, whether the detector is
+    provisional or a new detector is on trial, drifts, and the number of open
+    episodes. The running daemon is asked; if it does not answer, the store is
+    read. The target rate is about normal records. The flagged share also
+    counts true anomalies.
     """
     from aemon.doctor.daemon_client import ask_daemon
 
@@ -89,7 +89,7 @@ def _print(monitors: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _note(monitor: Mapping[str, Any]) -> str:
-    """Return what is known of a monitor apart from its numbers.
+    """Return the texts of a monitor's status, without its numbers.
 
     An older daemon does not send all fields.
     """

@@ -15,7 +15,7 @@ app = typer.Typer(help="About the results database.", no_args_is_help=True)
 
 @app.command()
 def upgrade(config: ConfigOption = CONFIG_FILE) -> None:
-    """Upgrade the schema to this version's, or create the tables if there are none."""
+    """Upgrade the schema to that of this version, or create the tables if there are none."""
     from aemon.operations.store_upkeep import upgrade_schema
 
     with open_installation(config) as installation:
@@ -38,7 +38,7 @@ def current(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> 
 
 @app.command()
 def check(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> None:
-    """Compare the tables with those that this version expects; fails if they differ."""
+    """Compare the tables with what this version expects; fail if the tables differ."""
     from aemon.operations.store_upkeep import check_schema
 
     with open_installation(config) as installation:

@@ -20,10 +20,10 @@ MonitorOption = Annotated[
 def promote(
     version: VersionArgument, config: ConfigOption = CONFIG_FILE, monitor: MonitorOption = None
 ) -> None:
-    """Make a detector the active one, regardless of its trial.
+    """Make a detector the active detector, regardless of its trial.
 
-    The next scoring run judges with it. A retired or rejected detector can be
-    promoted, too, as long as its weights are kept.
+    The next scoring run judges with this detector. A retired or rejected
+    detector can be promoted, too, as long as its weights are kept.
     """
     from aemon.operations.succession_by_hand import promote_detector
 
@@ -32,9 +32,10 @@ def promote(
 
 
 def rollback(config: ConfigOption = CONFIG_FILE, monitor: MonitorOption = None) -> None:
-    """Go back to the detector that was active before this one.
+    """Go back to the detector that was active before the present one.
 
-    The next scoring run judges with it. A detector on trial stays on trial.
+    The next scoring run judges with that detector. A detector on trial stays
+    on trial.
     """
     from aemon.operations.succession_by_hand import roll_back_detector
 

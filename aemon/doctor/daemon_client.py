@@ -33,7 +33,7 @@ class Answer:
         address: the `host:port` that was asked.
         status: the contents of `/status.json`; None without an answer.
         why: why there is no status; empty if there is.
-        todo: what to do about that; empty if unknown.
+        todo: what to do so that there is a status; empty if unknown.
     """
 
     address: str
@@ -49,7 +49,7 @@ class _NoAnswerError(Exception):
 
 
 def ask_daemon(config: Config) -> Answer:
-    """Ask the daemon at the configured address for its status; errors are part of the answer.
+    """Ask the daemon at the configured address for its status; an error becomes part of the answer.
 
     The request has the credentials of `http.client`. A daemon with TLS is identified by the
     certificate of its web configuration, whatever host names this certificate has.

@@ -1,4 +1,4 @@
-"""The diagnosis of an installation: each check is a function, and no failed check stops others."""
+"""The diagnosis of an installation: each check is a function, and a failed check stops no other."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -44,7 +44,7 @@ def diagnose(path: Path) -> Iterator[Finding]:
 def _found(
     name: str, check: Callable[P, Finding | Iterable[Finding]], *args: P.args, **kwargs: P.kwargs
 ) -> Iterator[Finding]:
-    """Yield the findings of a check. If the check itself fails, that is a finding, too."""
+    """Yield the findings of a check. If the check itself fails, the failure is a finding, too."""
     try:
         found = check(*args, **kwargs)
         yield from [found] if isinstance(found, Finding) else found

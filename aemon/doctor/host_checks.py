@@ -23,12 +23,12 @@ from aemon.sources.sql.settings import SqlSource
 from aemon.web.access import exposure, load_access
 from aemon.web.connections import MOST
 
-FILES_A_MONITOR = 6  # a source's connection, and the monitor's share of all other files
+FILES_A_MONITOR = 6  # for the source's connection, and a share of all other files
 FILES_AT_LEAST = 128 + MOST
 IMPORT_SECONDS = 60.0
 _HEADERS_WITH_CREDENTIALS = re.compile(
     "auth|key|secret|token", re.IGNORECASE
-)  # parts of their names
+)  # parts of header names
 _GROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -48,7 +48,7 @@ def secrets(config: Config, path: Path) -> Finding:
 
 
 def drivers(config: Config, _path: Path) -> Finding:
-    """Check that the driver of PostgreSQL is installed if it is needed."""
+    """Check that the driver of PostgreSQL is installed if the configuration needs it."""
     needed = any(url.startswith("postgresql") for url in _urls(config))
     if needed and find_spec("psycopg") is None:
         return error("drivers", "psycopg is not installed", "pip install 'aemon[postgresql]'")
@@ -66,7 +66,7 @@ def time_zones(_config: Config, _path: Path) -> Finding:
 
 
 def training(_config: Config, _path: Path) -> Finding:
-    """Check that a worker could train: torch loads in a process of its own."""
+    """Check that a worker could train: torch loads in a separate process."""
     command = [sys.executable, "-c", "import torch; print(torch.__version__)"]
     try:
         done = subprocess.run(  # noqa: S603 -- this interpreter

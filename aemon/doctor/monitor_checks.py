@@ -36,9 +36,9 @@ UNTOUCHED = timedelta(hours=1)
 """The last line of a file that has not changed for this time is not being written any more."""
 
 REJECTED_SHARE = 0.01
-"""A smaller share of rejected records is not reported, as in the alert AemonRecordsRejected."""
+"""The largest share of rejected records that is not reported, as in AemonRecordsRejected."""
 
-LISTENED_SECONDS = 1.0  # to each live source; a refusal arrives within this time
+LISTENED_SECONDS = 1.0  # time to listen to each stream; a refusal arrives within this time
 
 _MINUTE = timedelta(minutes=1)
 _BAD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.MISFIRED)
@@ -101,7 +101,7 @@ def unread_files(config: Config) -> Iterator[Finding]:
         found: dict[str, Files] = {}
         for name, settings in config.monitors.items():
             if isinstance(settings.source, CsvSource):
-                with suppress(AemonError, OSError):  # the check of sources reports it
+                with suppress(AemonError, OSError):  # the check of sources reports this
                     path = open_path(settings.source)
                     stack.callback(close_path, path)
                     found[name] = files_of(path)
@@ -135,7 +135,7 @@ def _is_one_file(settings: MonitorSettings, files: Files) -> bool:
 
 
 def open_ends(config: Config, clock: Clock) -> Iterator[Finding]:
-    """Find files, no longer written, whose last line has no line end: this line is not read."""
+    """Find finished files whose last line has no line end, so that this line is not read."""
     since = (clock() - UNTOUCHED).timestamp()
     for name, settings in config.monitors.items():
         if not isinstance(settings.source, CsvSource):
@@ -155,7 +155,7 @@ def open_ends(config: Config, clock: Clock) -> Iterator[Finding]:
 
 
 def detectors(store: Store, config: Config) -> Iterator[Finding]:
-    """Check that each monitor has a detector, which can be read and keeps its target rate."""
+    """Check that each monitor has a detector that can be read and keeps its target rate."""
     known = overview(store, config.monitors, store.now() - LATELY)
     for name in sorted(set(config.monitors) - {monitor.name for monitor in known}):
         yield warning("detector", f"{name} has never run", "start it: aemon run")
@@ -227,7 +227,7 @@ def runs(store: Store, config: Config) -> Iterator[Finding]:
 
 
 def records(store: Store, config: Config) -> Iterator[Finding]:
-    """Find records of the last day that were read and got no verdict, and unusual traffic."""
+    """Find unusual traffic, and records of the last day that were read but got no verdict."""
     fine = True
     for one in unjudged(store, store.now() - LATELY):
         if one.monitor not in config.monitors:
@@ -272,7 +272,7 @@ def records(store: Store, config: Config) -> Iterator[Finding]:
 
 
 def _of_rows(store: Store, name: str, source: SqlSource) -> Watermark | None:
-    """Return the watermark of the table, even if records are made from several of its rows."""
+    """Return the watermark of the table, also if a record is made from several table rows."""
     mark = store.mark(name).watermark
     if not source.holds_readings:
         return mark

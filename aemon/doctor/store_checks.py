@@ -25,7 +25,7 @@ _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "
 
 
 def tables(store: Store, _config: Config) -> Finding:
-    """Check that the schema is the one of this version."""
+    """Check that the schema fits this version of aemon."""
     differences = revisions.check(store.engine)
     if differences:
         return error("schema", "; ".join(differences), "aemon db upgrade, or restore a backup")
@@ -42,7 +42,7 @@ def writable(store: Store, _config: Config) -> Finding:
 
 
 def space(store: Store, _config: Config) -> Iterator[Finding]:
-    """Check that the disk has space, and a file system that SQLite can use."""
+    """Check that the disk of a SQLite store has free space, and a suitable file system."""
     if store.engine.url.get_backend_name() != "sqlite":
         yield ok("space", "not checked: the store is on a database server")
         return
@@ -66,7 +66,7 @@ def space(store: Store, _config: Config) -> Iterator[Finding]:
 
 
 def clocks(store: Store, _config: Config) -> Finding:
-    """Check that this host's clock and the database's agree within `MOST_SKEW`."""
+    """Check that the clocks of this host and of the database differ by at most `MOST_SKEW`."""
     with store_errors(store.engine), store.engine.connect() as plain:
         connection = plain.execution_options(**{READ_ONLY: True})
         began = store.now()

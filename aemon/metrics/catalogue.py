@@ -1,4 +1,4 @@
-"""The list of metrics: made, documented and tested from here."""
+"""The list of all metrics, from which they are made, documented and tested."""
 
 from prometheus_client import CollectorRegistry, Histogram
 
@@ -10,10 +10,12 @@ _RATIOS = (1, 1.25, 1.5, 2, 3, 5, 10, 30, 100)
 
 
 class Catalogue:
-    """All metrics, each as the attribute of its name without `aemon_`; an instance holds their series.
+    """All metrics: each is an attribute with the name of the metric, without `aemon_`.
+
+    An instance of the class holds the series of the metrics.
 
     Args:
-        registry: every metric is registered here.
+        registry: the registry in which every metric is registered.
 
     Attributes:
         families: the counters and gauges, in the order of their declaration.

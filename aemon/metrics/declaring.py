@@ -12,9 +12,9 @@ Made = TypeVar("Made", Family, Histogram)
 
 @dataclass(frozen=True, slots=True)
 class Declared(Generic[Made]):
-    """A metric that is an attribute of each instance of the class that declares it.
+    """A declared metric: a class attribute, which each instance replaces by its own metric.
 
-    The instance sets the attribute itself. Until then, reading it is an error.
+    Reading the attribute of an instance is an error until the instance has set the attribute.
     """
 
     metric: Metric
@@ -26,10 +26,10 @@ class Declared(Generic[Made]):
     def __get__(self, holder: object, owner: type) -> Made: ...
 
     def __get__(self, holder: object | None, owner: type) -> "Self | Made":
-        """Return the declaration when the class is asked.
+        """Return the declaration if the attribute is read from the class.
 
         Raises:
-            AttributeError: an instance is asked, and has not set its own attribute yet.
+            AttributeError: the attribute is read from an instance that has not set it yet.
         """
         if holder is not None:
             raise AttributeError(f"the metric {self.metric.name} is not set yet")

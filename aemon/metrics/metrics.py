@@ -1,4 +1,4 @@
-"""The metrics, updated on each event: runs, detectors, leases, notifications."""
+"""The metrics, which events of runs, detectors, leases and notifications update."""
 
 import threading
 from datetime import datetime
@@ -21,7 +21,7 @@ _WELL = frozenset({Outcome.OK, Outcome.NO_DATA, Outcome.COLLECTING})
 
 
 class Metrics(Catalogue):
-    """All metrics of the catalogue, with a method for each event that changes them."""
+    """All metrics of the catalogue, with a method for each event that changes metrics."""
 
     def __init__(self, registry: CollectorRegistry, clock: Clock = utc_now) -> None:
         super().__init__(registry)
@@ -31,10 +31,10 @@ class Metrics(Catalogue):
         self.store_up.set(1)
         begin_daemon(self)
         # Held while a monitor's series are set or removed: a series that is set after its monitor
-        # was removed would stay for ever, and alert for ever.
+        # was removed would stay for ever, and its alerts would fire for ever.
         self._watching = threading.RLock()
         self._realised: dict[str, Flagged] = {}
-        self._settings: dict[str, MonitorSettings] = {}  # of the monitors that this daemon watches
+        self._settings: dict[str, MonitorSettings] = {}  # monitors that this daemon watches
         self._entities: dict[str, set[str]] = {}  # monitor -> entities with a series
         self._named: dict[str, tuple[NamedEpisode, ...]] = {}  # monitor -> episodes in episode_info
 
@@ -211,9 +211,10 @@ class Metrics(Catalogue):
                     ).set(1)
 
     def _show_entities(self, monitor: str, report: RunReport) -> None:
-        """Set the series of the first `entity_metrics` entities; count the others.
+        """Set the series of the first `entity_metrics` entities; count the other entities.
 
-        The choice is kept, because series that appear and disappear cost Prometheus most.
+        An entity that has a series keeps the series, because series that appear and disappear cost
+        Prometheus most.
         """
         shown = self._entities.setdefault(monitor, set())
         for entity, exceedance in report.counts.by_entity.items():
@@ -232,11 +233,12 @@ class Metrics(Catalogue):
             self.drift_psi.labels(monitor).set(drift.largest_index)
 
     def show_detector(self, stored: StoredDetector, realised: Flagged = _NOTHING) -> None:
-        """Set the series of a monitor's active detector, and remove those of the previous one.
+        """Set the series of a monitor's active detector; remove the previous detector's series.
 
         Args:
             stored: the detector.
-            realised: records it has judged and flagged so far, including observed runs.
+            realised: numbers of records that the detector has judged and flagged so far, including
+                observed runs.
         """
         with self._watching:
             if stored.monitor in self._settings:

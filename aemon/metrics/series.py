@@ -1,8 +1,9 @@
-"""Counters and gauges of which thousands of series are scraped in milliseconds.
+"""Counters and gauges; thousands of their series can be scraped in milliseconds.
 
-prometheus-client formats every line again in every scrape: 0.4 s for 60,000 series, in which the
-daemon's threads wait for each other. Here a series keeps its line until its value changes. Apart
-from that, these are ordinary collectors of a prometheus-client registry.
+prometheus-client formats every line again in every scrape. For 60,000 series, this takes 0.4 s, in
+which the daemon's threads wait for each other. In this module, a series keeps its formatted line
+until its value changes. Apart from that, these are ordinary collectors of a prometheus-client
+registry.
 """
 
 import threading
@@ -40,7 +41,7 @@ class Series:
         self.text: str | None = None  # the formatted line; None after the value changed
 
     def set(self, value: float) -> None:
-        """Replace the value."""
+        """Replace the value of the series."""
         value = float(value)
         with self._family.lock:
             if value != self.value:
@@ -48,7 +49,7 @@ class Series:
                 self._changed()
 
     def inc(self, amount: float = 1.0) -> None:
-        """Add to the value.
+        """Add an amount to the value of the series.
 
         Raises:
             ValueError: the amount of a counter is negative.
@@ -154,9 +155,9 @@ class Family(Collector):
 
 
 def exposition(families: Iterable[Family], others: CollectorRegistry) -> bytes:
-    """Return the families, then all metrics of a registry, as Prometheus scrapes them.
+    """Return the families, then all metrics of a registry, in the text format of Prometheus.
 
-    The text format is 0.0.4, which every Prometheus reads.
+    The version of the format is 0.0.4, which every Prometheus reads.
     """
     return "".join(family.text() for family in families).encode() + generate_latest(others)
 

@@ -19,7 +19,7 @@ _ENDS = {
     Job.PRUNE: (Outcome.OK, Outcome.FAILED, Outcome.TIMED_OUT),
     Job.HINDSIGHT: (),  # not a separate run: part of the first scoring run
 }
-"""Usual outcomes of each job's runs; the series of a rare outcome begins when it happens."""
+"""The usual outcomes of each job's runs; a rare outcome has no series until it happens."""
 
 
 def begin_daemon(metrics: Catalogue) -> None:
@@ -43,7 +43,7 @@ def begin_receiver(metrics: Catalogue, receiver: str) -> None:
 def begin_monitor(metrics: Catalogue, monitor: str, quiet: QuietSettings) -> None:
     """Begin every counter of a monitor at 0.
 
-    Suppressed records are counted only for the reasons that its settings allow.
+    A counter of suppressed records begins only if the monitor's settings allow its reason.
     """
     for family in metrics.families:
         if family.metric.kind == "counter" and family.metric.labels == ("monitor",):

@@ -1,1 +1,1 @@
-"""Notifications: episodes are sent to receivers by aemon itself."""
+"""Notifications: aemon itself sends episodes to receivers."""

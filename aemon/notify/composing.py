@@ -23,10 +23,10 @@ class Words:
     units: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     long_over: timedelta = timedelta(hours=1)
-    """An episode that ended longer than this before it was found belongs to a backlog."""
+    """An episode belongs to a backlog if aemon found it more than this time after its end."""
 
 
-MOST_COLUMNS = 3  # in a message, as in a reason
+MOST_COLUMNS = 3  # most columns in a message; a reason has as many
 LONGEST_REASON, LONGEST_VALUE = 1_000, 100  # characters; the store has the whole text
 LEAST_SHARE = 0.01  # columns with a smaller share of the blame are left out
 
@@ -59,7 +59,8 @@ def message_of(store: Store, one: Notification, words: Words, page: str) -> Mess
         limit=1,
     )
     event = word_of(Event, one.event, Event.OPENED)
-    # An end has the severity that was reported before: an escalation may have been given up.
+    # A message about an end has the severity that was reported before: the message about an
+    # escalation may have been given up.
     severity = one.severity if event is Event.RESOLVED else episode.severity
     return Message(
         event=event,
@@ -90,7 +91,7 @@ def message_of(store: Store, one: Notification, words: Words, page: str) -> Mess
 def backlog_message(
     one: Notification, found: Sequence[Mapping[str, Any]], words: Words, page: str
 ) -> Message | None:
-    """Return the summary of a backlog; None if its episodes were removed.
+    """Return the message that sums up a backlog; None if its episodes were removed.
 
     Args:
         one: the notification.

@@ -1,4 +1,7 @@
-"""A courier for one receiver, in a thread of its own: a receiver that hangs delays no other."""
+"""A courier sends the notifications of one receiver, in its own thread.
+
+So a receiver that hangs does not delay other receivers.
+"""
 
 import logging
 import random
@@ -23,16 +26,16 @@ from aemon.store.outbox import CaughtUp, Notification, NotificationState, Rules
 from aemon.store.store import Store
 from aemon.threads import start_thread
 
-LOOK_EVERY_SECONDS = 10.0  # for changes by people, for which no run wakes a courier
+LOOK_EVERY_SECONDS = 10.0  # to find changes by people: no run wakes a courier for them
 LEAST_PAUSE_SECONDS = 0.2  # between two looks, even if many runs end
-FIRST_PAUSE = timedelta(seconds=1)  # after a failure; doubles
+FIRST_PAUSE = timedelta(seconds=1)  # after the first failure; doubled after each further failure
 LONGEST_PAUSE = timedelta(minutes=5)
-MARGIN = timedelta(seconds=2)  # of a claim, beyond the timeouts, for the store and the template
+MARGIN = timedelta(seconds=2)  # added to the timeouts in a claim, for the store and the template
 
 logger = logging.getLogger(__name__)
 
 Monitors = Callable[[], Mapping[str, Words]]
-"""Returns the monitors that are watched here: name -> units and labels for its messages."""
+"""A function that returns the monitors of this replica: name -> units and labels for messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +54,7 @@ class Courier:
     """The sender of one receiver's notifications.
 
     A message is sent at least once. If the daemon dies between the receiver's answer and the
-    commit, it sends the message again after its next start, with the same id.
+    commit, the daemon sends the message again after its next start, with the same id.
     """
 
     def __init__(self, name: str, receiver: Receiver, parts: CourierParts) -> None:
@@ -64,10 +67,10 @@ class Courier:
         self._configured = parts.configured
         self._page = parts.page
         self._caught_up = parts.caught_up
-        # A next try that is further ahead was noted before the clock was set back.
+        # A next try that is further in the future was noted before the clock was set back.
         self._longest_wait = LONGEST_WAIT + 2 * self.settings.timeout + MARGIN
         self._known_at: datetime | None = None
-        # A step of the clock must not make a notification too old before its real age does.
+        # A step of the clock must not make a notification count as too old.
         hold = max(self.settings.give_up_after, self.settings.oldest or timedelta(0))
         self._steps = ClockSteps(parts.store.now, hold)
         self._not_before = 0.0  # monotonic: the end of the pause after a failure of the receiver
@@ -99,7 +102,7 @@ class Courier:
         self._wake.set()
 
     def join(self, wait_seconds: float) -> None:
-        """Wait at most `wait_seconds` for the end of the thread; a thread that hangs is left."""
+        """Wait at most `wait_seconds` for the end of the thread; a thread that hangs continues."""
         if self.thread is not None:
             self.thread.join(wait_seconds)
 
@@ -151,7 +154,7 @@ class Courier:
             )
 
     def _rules(self, monitors: Mapping[str, Words]) -> Rules:
-        """Return which episodes to report, without ended episodes too old to be sent by now."""
+        """Return the rules for episodes to report; ended episodes that are too old are excluded."""
         if self._known_at is None:
             self._known_at = delivery.known_since(self._store, self.name)
         now, oldest = self._steps.without_steps(), self.settings.oldest
@@ -169,8 +172,9 @@ class Courier:
         )
 
     def _send_waiting(self, monitors: Mapping[str, Words]) -> None:
-        # One moment for all notifications, read before the store's time. So when the receiver's
-        # pause is over, the pause of the notification that failed is over, too, and it goes first.
+        # The monotonic time is read once for all notifications, before the store's time. So when
+        # the receiver's pause is over, the pause of the failed notification is over, too, and that
+        # notification is sent first.
         began, self._next_try = time.monotonic(), None
         held_up: set[int] = set()  # episodes with an earlier notification that is not sent yet
         found = outbox.waiting(self._store, self.name, monitors)

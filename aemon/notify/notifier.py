@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from aemon.records import OpenEpisodes
 
 
-LEAST_LONG_OVER, LONG_OVER_PAUSES = timedelta(hours=1), 3  # the larger one: see `_long_over`
+LEAST_LONG_OVER, LONG_OVER_PAUSES = (
+    timedelta(hours=1),
+    3,
+)  # the larger time is used: see `_long_over`
 _DID_NOT_RUN = (Outcome.SKIPPED, Outcome.MISFIRED)
 
 
@@ -28,9 +31,9 @@ class Outbox:
     """The couriers of all configured receivers.
 
     Args:
-        store: a store of its own, so that no scoring run waits for a connection.
+        store: a store that only the outbox uses, so that no scoring run waits for a connection.
         metrics: the metrics that count notifications.
-        held: returns the monitors watched here; other replicas notify of all other monitors.
+        held: returns the monitors that this replica watches; other replicas notify of the others.
         page: the address of the status page.
     """
 
@@ -106,10 +109,10 @@ class Outbox:
     def stop(self, wait_seconds: float) -> None:
         """Wait for the messages that are being sent.
 
-        A message without an answer by then is sent again after the next start.
+        A message that has no answer after this wait is sent again after the next start.
 
         Args:
-            wait_seconds: at most this long, counted from `ask_to_end`.
+            wait_seconds: the longest wait, counted from `ask_to_end`.
         """
         if self._asked_at is None:
             self.ask_to_end()
@@ -119,14 +122,14 @@ class Outbox:
         self._store.close()
 
     def _watched(self) -> Mapping[str, Words]:
-        """Return the units and labels of the monitors that are watched here."""
+        """Return the units and labels of the monitors that this replica watches."""
         held = self._held()
         return {name: words for name, words in self._words.items() if name in held}
 
 
 def _long_over(monitor: MonitorSettings) -> timedelta:
-    """Return the delay from the end of an episode to its finding that makes it part of a backlog.
+    """Return how late after its end an episode must be found to belong to a backlog.
 
-    It is longer than the delay that one or two late runs cause.
+    This delay is longer than the delay that one or two late runs cause.
     """
     return max(LEAST_LONG_OVER, LONG_OVER_PAUSES * monitor.pause(Job.SCORE, utc_now()))

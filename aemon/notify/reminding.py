@@ -15,7 +15,7 @@ from aemon.store.store import Store
 
 
 class Reminders:
-    """The reminders of one receiver; none for a receiver without `resends`.
+    """The reminders of one receiver; a receiver without `resends` gets no reminders.
 
     Args:
         name: the name of the receiver.
@@ -32,10 +32,11 @@ class Reminders:
         self._sent_at: float | None = None  # monotonic: when the last round began
 
     def send_due(self, monitors: Mapping[str, Words]) -> Answer:
-        """Send the open episodes of these monitors if they are due; stop at the first failure.
+        """Send these monitors' open episodes if a reminder is due; stop at the first failure.
 
         Returns:
-            The answer to the request that failed; an empty answer if none failed or none was due.
+            The answer to the request that failed; an empty answer if no request failed, or no
+            reminder was due.
 
         Raises:
             StoreError: the database fails.

@@ -1,6 +1,6 @@
 """Sending messages over HTTP, and the meaning of the answer: taken, try again, or give up.
 
-The standard library is enough for a few messages an hour. The environment names the proxies. A
+The standard library is enough for a few messages an hour. Environment variables name the proxies. A
 redirection is not followed, because the credentials would be sent to its target.
 """
 
@@ -33,7 +33,7 @@ from aemon.notify.receivers.receiver import Receiver
 MOST_READ = 2_000  # bytes of an answer; the rest is not read
 MOST_SHOWN = 200  # characters of an answer in an error
 SECRET_LETTERS = 12
-"""A part of an address, or a word of a header, that is at least this long is hidden by itself."""
+"""The least length of a part of an address, or a word of a header, that is hidden even alone."""
 
 LONGEST_WAIT = timedelta(hours=1)  # the longest pause that a receiver can ask for
 _WAIT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
@@ -48,7 +48,8 @@ class Answer:
         status: the HTTP status; None without an answer.
         error: what went wrong, without secrets; empty if the receiver took the message.
         permanent: whether trying again is useless.
-        alone: whether only this message failed and the receiver works, so that others need not wait.
+        alone: whether only this message failed and the receiver works, so that other messages do
+            not wait.
         retry_after: the pause that the receiver asks for; None if it asks for none.
     """
 
@@ -65,13 +66,14 @@ class Answer:
 
 
 def send(receiver: Receiver, body: bytes, key: str, clock: Clock = utc_now) -> Answer:
-    """Send JSON to a receiver, and wait at most for its timeout for the answer.
+    """Send JSON to a receiver, and wait for the answer until the receiver's timeout.
 
     Args:
         receiver: the receiver, with its address and credentials.
         body: the JSON.
-        key: an id for the header, by which a receiver can drop a message that it already has.
-        clock: the time from which a pause that the receiver asks for is counted.
+        key: an id for the header `Idempotency-Key`, so that a receiver can drop a message that it
+            already has.
+        clock: returns the present time, because a receiver may ask for a pause until a time.
     """
     settings = receiver.settings
     seconds = settings.timeout.total_seconds()
@@ -149,7 +151,7 @@ class _Cutter:
         self._connections: list[http.client.HTTPConnection] = []
 
     def made(self, connection: http.client.HTTPConnection) -> http.client.HTTPConnection:
-        """Remember a connection, and return it."""
+        """Remember a connection that `cut` will shut down, and return the connection."""
         self._connections.append(connection)
         return connection
 
@@ -182,7 +184,7 @@ def _trusted(file: Path | None) -> ssl.SSLContext:
 
     Raises:
         OSError: the file cannot be read, or has no certificates.
-        ValueError: it is not a plain file, or too large.
+        ValueError: the file is not a plain file, or is too large.
     """
     if file is not None:
         read_bounded(file, MOST_CA_BYTES)  # a pipe would never be read to its end
@@ -190,7 +192,7 @@ def _trusted(file: Path | None) -> ssl.SSLContext:
 
 
 class _Http(urllib.request.HTTPHandler):
-    """A handler that opens HTTP connections by the given function."""
+    """A handler that opens HTTP connections with the given function."""
 
     def __init__(self, connect: Callable[..., http.client.HTTPConnection]) -> None:
         super().__init__()
@@ -202,7 +204,7 @@ class _Http(urllib.request.HTTPHandler):
 
 
 class _Https(urllib.request.HTTPSHandler):
-    """A handler that opens HTTPS connections by the given function."""
+    """A handler that opens HTTPS connections with the given function."""
 
     def __init__(self, connect: Callable[..., http.client.HTTPConnection]) -> None:
         super().__init__()
@@ -238,7 +240,7 @@ def _text_of(reason: object) -> str:
 
 
 def _retry_after(text: str, now: datetime) -> timedelta | None:
-    """Return the pause that a receiver asks for, in seconds or as a time; None if it asks for none."""
+    """Return the pause that a receiver asks for, in seconds or as a time; None without a pause."""
     try:
         wait = (
             timedelta(seconds=int(text))
@@ -258,7 +260,7 @@ def _without_secrets(text: str, settings: ReceiverSettings) -> str:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield the forms in which an answer may repeat a secret, or the last word of a header."""
+    """Yield the forms in which an answer may repeat a secret, or the last word of the secret."""
     for text in {secret, secret.rpartition(" ")[2]}:
         encoded = base64.b64encode(text.encode()).decode()
         yield from (

@@ -1,1 +1,1 @@
-"""Prometheus rules, and their promtool tests, from a configuration."""
+"""Prometheus rules and their promtool tests, both made from a configuration."""

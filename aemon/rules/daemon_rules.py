@@ -81,7 +81,7 @@ DAEMON_ALERTS = (
             "sum by (receiver) "
             '(increase(aemon_notifications_total{outcome="dead"}[1h])) > 0\n'
             "or max by (receiver) (min_over_time(aemon_notifications_waiting[30m])) > 0\n"
-            # A daemon that has just started has no values from the time before.
+            # A daemon that has just started has no values from the time before its start.
             "and max by (receiver) (aemon_notifications_waiting offset 30m) > 0"
         ),
         hold=AT_ONCE,
@@ -187,4 +187,4 @@ RECORDINGS = (
         "time() - max by (monitor) (aemon_source_newest_record_timestamp_seconds)",
     ),
 )
-"""Recording rules. A used budget of 1 is on target; a run age of 1 pause is on time."""
+"""The recording rules. A used budget of 1 meets the target; a run age of 1 pause is on time."""

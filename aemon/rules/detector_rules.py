@@ -14,7 +14,8 @@ BRIDGE = "2m"
 """How long an open episode keeps firing while its daemon restarts or hands the monitor over."""
 
 OVERSPENT = 3
-"""`AemonBudgetOverspent` fires above this many times the target rate, and beyond chance."""
+"""`AemonBudgetOverspent` fires if there are more than this many times as many episodes as the
+target rate allows, and more than chance explains."""
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _SCORE, _TRAIN = 'run="score"', 'run="train"'
@@ -22,7 +23,7 @@ _OK, _FAILED = 'outcome="ok"', 'outcome=~"failed|timed_out"'
 
 
 def _untrained_hold(scope: Scope) -> timedelta:
-    """Return how long a monitor may be without a detector: thirty pauses, at least a day."""
+    """Return how long a monitor may lack a detector: thirty pauses between runs, at least a day."""
     return max(_DAY, 30 * scope.usual)
 
 
@@ -42,7 +43,7 @@ _BECOMES = {
 
 
 def _bridged(series: str) -> str:
-    """Return PromQL for a series that lasts `BRIDGE` longer than its samples."""
+    """Return PromQL that keeps a series for `BRIDGE` after its last sample."""
     return f"max_over_time({series}[{BRIDGE}])"
 
 
@@ -118,9 +119,10 @@ _ACKNOWLEDGED = Alert(
 
 
 def _played_budget(times: float) -> tuple[Played, ...]:
-    """Return series of ten judged records a second, of which one in a thousand may be flagged.
+    """Return series for a test: ten judged records a second, of which 1 in 1,000 may be flagged.
 
-    `times`: reported episodes for each record that may be flagged.
+    Args:
+        times: number of reported episodes for each record that may be flagged.
     """
     return (
         Played("aemon_promised_false_alarm_ratio", {}, 0.001),
@@ -131,9 +133,10 @@ def _played_budget(times: float) -> tuple[Played, ...]:
 
 
 def _overspent(scope: Scope) -> str:
-    """Return PromQL that compares episodes with the records that may be flagged.
+    """Return PromQL that compares the numbers of episodes and of records that may be flagged.
 
-    Episodes are counted, not records: a long fault is one episode, and is not a false alarm.
+    Episodes are counted, not flagged records: a long fault is one episode, and is not a false
+    alarm.
     """
     window = format_duration(scope.budget_window)
     allowed = (

@@ -11,10 +11,10 @@ from aemon.rules.rule_files import Group, annotations, as_yaml, rule_labels
 
 SHORTEST_STEP = timedelta(seconds=15)
 LONGEST_STEP = timedelta(minutes=4)
-"""Prometheus treats a series as gone five minutes after its last sample."""
+"""The longest time between samples: without one for five minutes, a series counts as gone."""
 
 EVALUATIONS = 300
-"""Approximate evaluations in the longest test; with a monthly monitor, it covers months."""
+"""Approximate number of evaluations in the longest test, which may cover months of a schedule."""
 
 HOST = "host:9464"
 MONITOR = "a_monitor"
@@ -26,7 +26,7 @@ def promtool_tests(groups: Sequence[Group], rules_file: str, link: str) -> str:
     An alert must fire on series that require it, and be silent on calm series.
 
     Args:
-        groups: of alerting rules, as in the rules file.
+        groups: groups of alerting rules, as in the rules file.
         rules_file: name of the rules file, in the same folder.
         link: URL of the status page, as in the rules file.
     """
@@ -59,7 +59,7 @@ def _tests(alert: Alert, scope: Scope, every: timedelta, link: str) -> Iterator[
 
 
 def _fires_at(alert: Alert, scope: Scope) -> timedelta:
-    """Return the time after which the alert fires on its firing series."""
+    """Return how long a test plays the series `fires` until the alert must fire."""
     return value_for(scope, alert.after) + value_for(scope, alert.hold)
 
 

@@ -1,4 +1,4 @@
-"""The parts of a Prometheus rule, and the scope of monitors it is for."""
+"""The parts of a Prometheus rule, and the scope: the monitors that a rule is for."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 from aemon.clock import format_duration
 
 WINDOW_RUNS = 10
-"""Runs of a monitor in a window over which a rule counts."""
+"""Number of a monitor's runs in the window over which a rule counts."""
 
 LEAST_WINDOW = timedelta(minutes=10)
 BUDGET_RUNS = 20
@@ -21,14 +21,16 @@ class Scope:
 
     Attributes:
         interval: the longest pause between scoring runs of these monitors.
-        usual: the usual pause, for waiting times and windows; a cron schedule may pause at night.
-        above: monitors with this pause or a shorter one are in another scope; 0 for no such bound.
+        usual: the usual pause, from which waiting times and windows follow. A cron schedule that
+            stops at night has a longer `interval`.
+        above: monitors with this pause or a shorter pause are in another scope; 0 if there is
+            no lower bound.
         open_ended: whether monitors with a longer pause than `interval` are in this scope, too.
         monitors: names of the monitors; empty for all except `others`.
         others: monitors with their own labels, and therefore with their own rules.
-        labels: added to the alerts.
-        notified: severity -> monitors whose episodes `notify` reports, None for all monitors; a
-            rule would report the episodes a second time.
+        labels: labels that the rules add to the alerts.
+        notified: severity -> monitors whose episodes `notify` reports; None for all monitors. The
+            rules leave these episodes out: otherwise they would be reported twice.
     """
 
     interval: timedelta
@@ -65,12 +67,12 @@ class Scope:
         return (_monitor_matcher("!~", names),) if names else ()
 
     def needs(self, severity: str) -> bool:
-        """Return whether a rule must report episodes of a severity: `notify` leaves some out."""
+        """Return whether a rule must report episodes of a severity, because `notify` omits some."""
         names = self.notified.get(severity, ())
         return names is not None and not (self.monitors and set(self.monitors) <= set(names))
 
     def most(self, name: str, *matchers: str) -> str:
-        """Return PromQL for one number a monitor: the largest that any daemon exports."""
+        """Return PromQL for one number for each monitor: the largest that any daemon exports."""
         return f"max by (monitor) ({self.series(name, *matchers)})"
 
     def grown(self, window: str, name: str, *matchers: str) -> str:
@@ -111,7 +113,7 @@ class Played:
 
 Value = TypeVar("Value")
 ByScope: TypeAlias = Value | Callable[[Scope], Value]
-"""A value for every scope, or a function of the scope."""
+"""A value that holds for every scope, or a function that returns the value for a scope."""
 
 
 def value_for(scope: Scope, given: ByScope[Value]) -> Value:
@@ -121,24 +123,24 @@ def value_for(scope: Scope, given: ByScope[Value]) -> Value:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alert:
-    """One alerting rule, with the series of its tests; `value_for` reads fields by scope.
+    """One alerting rule, with the series of its tests; `value_for` returns a field for a scope.
 
     Attributes:
-        name: of the alert.
-        severity: `critical` needs action now, `warning` today; `info` is for reference.
-        expression: PromQL.
+        name: the name of the alert.
+        severity: `critical` if action is needed now, `warning` if today; `info` is for reference.
+        expression: the PromQL expression of the rule.
         hold: how long the expression must hold before the alert fires.
         summary: one line; `{{ $labels.monitor }}` stands for the monitor.
         description: what has happened.
         runbook: what to do.
         fires: series on which the alert must fire, after `after` and `hold`.
         calm: series on which the alert must not fire.
-        after: how long `fires` is played until the expression holds.
+        after: how long a test plays `fires` until the expression holds.
         waits: whether the alert must be silent after half of `after` and `hold`.
-        carries: labels of the expression's result, beside those of the rule.
-        becomes: template in a text that Prometheus fills -> its value in the test.
-        episodes_of: the severity of the episodes it reports, which `notify` may report already;
-            empty for an alert that reports no episodes.
+        carries: labels of the expression's result, beside the labels of the rule.
+        becomes: for templates in texts that Prometheus fills: template -> its value in the test.
+        episodes_of: the severity of the episodes that the alert reports unless `notify` reports
+            them; empty for an alert that reports no episodes.
     """
 
     name: str
@@ -170,7 +172,7 @@ AT_ONCE = timedelta(0)
 
 
 def two_runs(scope: Scope) -> timedelta:
-    """Return the time of two runs, at least five minutes."""
+    """Return two usual pauses between runs, at least five minutes."""
     return max(5 * MINUTE, 2 * scope.usual)
 
 

@@ -19,7 +19,7 @@ from aemon.rules.run_rules import RUN_ALERTS
 LADDER = tuple(
     timedelta(seconds=seconds) for seconds in (15, 60, 300, 900, 3600, 21_600, 86_400, 604_800)
 )
-"""A configuration with more pauses than these steps has each pause rounded up to a step."""
+"""Pauses are rounded up to these steps if a configuration has more pauses than there are steps."""
 
 _MINUTE = timedelta(minutes=1)
 
@@ -38,12 +38,12 @@ def rule_groups(
 ) -> list[Group]:
     """Return the alerting rules for a configuration.
 
-    Rules for monitors have one group for each pause between scoring runs, and for each set of
-    labels. Together the groups cover every monitor, including monitors that are added later.
+    The rules for monitors have one group for each combination of a pause between scoring runs and a
+    set of labels. Together the groups cover every monitor, including monitors that are added later.
 
     Args:
         config: the present configuration.
-        now: the search for the longest pause of a cron schedule begins here.
+        now: the time at which the search for the longest pause of a cron schedule begins.
         job: name of the daemons' scrape job in Prometheus.
         episodes: whether to alert for episodes that `notify` reports, too.
     """
@@ -71,7 +71,7 @@ def rule_groups(
 
 
 def _notified(config: Config) -> dict[str, tuple[str, ...] | None]:
-    """Return severity -> monitors whose episodes a receiver of `notify` gets; None for all."""
+    """Return the monitors whose episodes `notify` reports: severity -> names; None for all."""
     notified: dict[str, tuple[str, ...] | None] = {}
     for severity in Severity:
         monitors = [
@@ -89,7 +89,8 @@ def _label_sets(
 ) -> Iterator[tuple[Mapping[str, str], tuple[str, ...], tuple[str, ...]]]:
     """Yield (labels, monitors with these labels, monitors with other labels).
 
-    The first item has no labels, no monitors, and all monitors with labels as the others.
+    The first item is for all monitors without labels: it has no labels and names no monitors, and
+    its last part names all monitors with labels.
     """
     having: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for name, settings in config.monitors.items():
@@ -101,9 +102,10 @@ def _label_sets(
 
 
 def _pauses(config: Config, names: Iterable[str], now: datetime) -> dict[timedelta, timedelta]:
-    """Return longest pause between scoring runs -> its longest usual pause, ascending.
+    """Return the pauses between scoring runs, ascending: longest pause -> usual pause.
 
-    Without monitors, both are one minute.
+    If monitors share a longest pause, the longest of their usual pauses is returned. Without
+    monitors, both pauses are one minute.
     """
     found: dict[timedelta, timedelta] = {}
     settings = [config.monitors[name] for name in names]
@@ -119,7 +121,7 @@ def rules_text(groups: Sequence[Group], link: str) -> str:
     """Return the rules file that Prometheus reads, with the recording rules first.
 
     Args:
-        groups: of alerting rules.
+        groups: groups of alerting rules.
         link: URL of the status page; empty for no link.
     """
     documents: list[dict[str, Any]] = [

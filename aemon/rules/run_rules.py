@@ -9,10 +9,11 @@ STALE_SECONDS = 120
 FAILED_SHARE = 0.3
 MISSED_SHARE = 0.2
 CATCHING_UP = timedelta(minutes=30)
-"""Runs are long while a source's history is read, and the ticks during them are skipped."""
+"""Time to read a source's history. Runs are long then, and the ticks during a run are skipped."""
 REJECTED_SHARE = 0.01
 CHANCE = 1.5
-"""A single run or record never exceeds a share; `increase` may extrapolate it to more than 1."""
+"""A rule adds this number to a share, so that a single run or record never exceeds the share. It is
+more than 1, because `increase` may extrapolate a single run or record to more than 1."""
 
 _SCORE = 'run="score"'
 _FAILED, _MISSED = 'outcome=~"failed|timed_out"', 'outcome=~"misfired|skipped"'
@@ -23,7 +24,7 @@ def _played_age(scope: Scope) -> timedelta:
 
 
 def _played_runs(scope: Scope, outcome: str, share: float) -> tuple[Played, ...]:
-    """Return series of scoring runs, one each pause, of which a share has this outcome."""
+    """Return series for a test: one scoring run in each pause, and a share has this outcome."""
     rate = 1 / scope.usual.total_seconds()
     return (
         Played("aemon_runs_total", {"run": "score", "outcome": "ok"}, 0, rate * (1 - share)),
@@ -37,14 +38,14 @@ def _share(scope: Scope, part: tuple[str, ...], of: tuple[str, ...], share: floa
 
 
 def _counted_at(scope: Scope) -> timedelta:
-    """Return the time after which enough runs are counted for a share."""
+    """Return how long a test plays series until enough runs are counted to compare a share."""
     return 3 * scope.usual + 10 * MINUTE
 
 
 def _late(scope: Scope) -> str:
-    """Return PromQL for monitors that are late by their own schedule.
+    """Return PromQL that selects the monitors whose run is late, by each monitor's schedule.
 
-    A monitor that does not run at night is not late in the morning.
+    A monitor whose schedule has no runs at night is not late in the morning.
     """
     late = scope.most("aemon_run_late_after_timestamp_seconds")
     return f"time() - {late} > {STALE_SECONDS}"
@@ -60,7 +61,7 @@ def _played_late(scope: Scope) -> Played:
 
 
 def _played_well(scope: Scope) -> tuple[Played, ...]:
-    """Return the series of a monitor whose last run always ended well two pauses ago."""
+    """Return the series of a monitor whose last good run is always two pauses old."""
     last = "aemon_run_last_success_timestamp_seconds"
     return (
         Played(last, {"run": "score"}, -2 * seconds(scope), 1),

@@ -1,1 +1,1 @@
-"""What the daemon serves: metrics, health, and a status page."""
+"""The web server of the daemon: metrics, health, a status page, and routes for records."""

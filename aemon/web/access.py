@@ -30,7 +30,7 @@ HEADERS: Mapping[str, str] = {
 
 
 class Bucket:
-    """A rate limit: one request in each interval, and a burst at once."""
+    """A rate limit: one request in each interval, and several requests (a burst) after a pause."""
 
     def __init__(self, settings: RateLimitSettings) -> None:
         self._pause = settings.interval.total_seconds()
@@ -39,7 +39,7 @@ class Bucket:
         self._filled_at = time.monotonic()
 
     def allows(self) -> bool:
-        """Return whether another request may be answered now, and count the request if so."""
+        """Return whether another request may be answered now; if it may, count the request."""
         if not self._pause:
             return True
         now = time.monotonic()
@@ -63,7 +63,7 @@ class Access:
 
 
 def load_access(path: Path | None) -> Access:
-    """Return the access of a web configuration; without one, every client may read.
+    """Return the access of a web configuration; if `path` is None, every client may read.
 
     Raises:
         ConfigError: the file has a mistake, or its certificate cannot be used; the error names
@@ -114,11 +114,11 @@ def exposure(settings: WebSettings, host: str) -> str:
 class WatchedAccess:
     """The access of a web configuration, reloaded when the file or one of its certificates changes.
 
-    A file with errors changes nothing. Contents are compared, not modification times, because
-    folders of secrets are replaced as a whole.
+    If the file has errors, the previous access stays in use. Contents are compared, not
+    modification times, because folders of secrets are replaced as a whole.
 
     Raises at construction:
-        ConfigError: as `load_access`.
+        ConfigError: for the same reasons as in `load_access`.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -131,7 +131,7 @@ class WatchedAccess:
     def look(self) -> None:
         """Reload a change that two calls have seen, so that a half-written file is not loaded.
 
-        No error ends the watch: later changes are loaded.
+        An error does not end the watch: later changes are loaded.
         """
         try:
             self._look()

@@ -34,13 +34,13 @@ def build_app(
     limits: Limits | None = None,
     refused: Callable[[int], None] = lambda _status: None,
 ) -> ASGIApp:
-    """Build the application behind its guard.
+    """Build the application, with a guard that checks each request first.
 
     Args:
-        status: returns the status page; may take long, and is called in a thread.
-        health: must answer at once.
+        status: returns the status page; it may take long, and is called in a thread.
+        health: returns the health; it must return at once.
         exposed: returns the text of `/metrics`; called in threads.
-        access: returns the present access; without it, every client may read.
+        access: returns the present access; if it is left out, every client may read.
         limits: limits for all clients.
         refused: called with the status of every refused request.
     """
@@ -59,14 +59,14 @@ def guarded(
     limits: Limits,
     refused: Callable[[int], None],
 ) -> ASGIApp:
-    """Build an application of these routes behind a guard; arguments as in `build_app`."""
+    """Build an application of these routes with a guard; the arguments are as in `build_app`."""
     return Guard(Starlette(routes=list(behind)), access, limits, refused)
 
 
 def routes(
     status: Callable[[], StatusPage], health: Callable[[], Health], exposed: Callable[[], bytes]
 ) -> list[Route]:
-    """Build the routes, without a guard; arguments as in `build_app`."""
+    """Build the routes, without a guard; the arguments are as in `build_app`."""
     templates = Environment(
         loader=PackageLoader("aemon.web"), autoescape=select_autoescape(), trim_blocks=True
     )
@@ -110,7 +110,7 @@ def routes(
 
 
 def _or_unavailable(render: Callable[[], Response]) -> Callable[[], Response]:
-    """Return a function that answers an `AemonError` with its text and 503."""
+    """Return a function that renders, and answers an `AemonError` with its text and 503."""
 
     def rendered() -> Response:
         try:
@@ -170,9 +170,7 @@ def _ago(moment: datetime | None, now: datetime) -> str:
     return f"{seconds} s ago"
 
 
-PAUSE_FACTOR = (
-    3.0  # pause after a page, in times of its rendering: a page costs a quarter of a core
-)
+PAUSE_FACTOR = 3.0  # a pause is this many times as long as a rendering: at most a quarter of a core
 PATIENCE_SECONDS = 20.0
 
 
@@ -180,7 +178,7 @@ class Page:
     """A page that is rendered in a thread, one rendering at a time.
 
     A request gets a page whose rendering began after the request. Requests during a rendering
-    share the next one.
+    share the next rendering.
     """
 
     def __init__(self, render: Callable[[], Response]) -> None:

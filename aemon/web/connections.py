@@ -17,12 +17,12 @@ from aemon.web.guard import CROWDED
 from aemon.web.tls import is_allowed
 
 MOST = 100
-"""Connections at once. Each needs an open file, and so do sources and the store."""
+"""The most connections at one time. Connections, sources and the store need open files."""
 
-MOST_SPARE = 20  # more connections, for probes: they are refused everything except `/healthz`
+MOST_SPARE = 20  # further connections for probes: only `/healthz` is answered there
 
 FEW = 0.1
-"""Up to this share of waiting connections, each may wait `GRACE_SECONDS` before it is closed."""
+"""While at most this share of connections waits, each of them may wait for `GRACE_SECONDS`."""
 
 GRACE_SECONDS = 0.5
 
@@ -35,10 +35,10 @@ IDLE_SECONDS = 75  # between two requests; a scrape every minute keeps its conne
 class Gate:
     """The open connections. If there are too many, the one that has waited longest is closed.
 
-    A connection waits unless its whole request has arrived and is being answered. If nearly all
-    are being answered, a new connection becomes one of a few spare connections, and the oldest
-    spare connection is closed for it. So a client that only holds connections cannot keep other
-    clients out, and probes are always answered.
+    A connection waits unless its whole request has arrived and is being answered. If the requests
+    of nearly all connections are being answered, a new connection becomes one of a few spare
+    connections, and the oldest spare connection is closed for it. So a client that only holds
+    connections cannot keep other clients out, and probes are always answered.
     """
 
     def __init__(self, most: int = MOST, spare: int = MOST_SPARE) -> None:
@@ -65,7 +65,8 @@ class Gate:
     def _may_close_waiting(self) -> bool:
         """Return whether the connection that has waited longest had time to send its request.
 
-        Without this, new connections would close each other while nearly all are being answered.
+        Without this check, new connections would close each other while the requests of nearly
+        all other connections are being answered.
         """
         since = next(iter(self._waiting.values()), None)
         if since is None:
@@ -110,7 +111,7 @@ class Connection(H11Protocol):
         self._answering = False
 
     def crowd(self) -> None:
-        """Mark the connection as spare: the application answers only a probe, and closes it."""
+        """Mark the connection as spare: the application answers only a probe, then closes."""
         self.app_state[CROWDED] = True
 
     def cut(self) -> None:
@@ -144,13 +145,13 @@ class Connection(H11Protocol):
         self._answering = False
         self._gate.waits(self)
         if not self.transport.get_write_buffer_size():
-            # Uvicorn closes idle connections. An answer that is not yet read keeps its limit.
+            # Uvicorn closes idle connections. An answer that is not read yet keeps its time limit.
             self._end_in(None)
         super().on_response_complete()
         self._look()
 
     def pause_writing(self) -> None:
-        """Note that the client does not read its answer: the connection waits, and may be closed."""
+        """Note that the client does not read its answer: the connection may be closed."""
         super().pause_writing()
         self._gate.waits(self)
 
@@ -169,7 +170,8 @@ class Connection(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Answer data that is not HTTP with an error, and close the connection."""
         if self.cycle is not None and not self.cycle.response_complete:
-            # The body is broken in the middle of a request: the client would not understand an answer.
+            # The body is broken in the middle of a request: the client would not understand an
+            # answer.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             self.transport.abort()
@@ -203,7 +205,7 @@ class Connection(H11Protocol):
         self._end = None if seconds is None else self.loop.call_later(seconds, self._ended)
 
     def _ended(self) -> None:
-        """Close the connection at its time limit, unless it is idle: its answer was read late."""
+        """Close the connection at its time limit, unless the client has read its whole answer."""
         self._end = None
         idle = (
             self.cycle is not None

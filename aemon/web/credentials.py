@@ -16,8 +16,8 @@ from aemon.web.worker_threads import in_thread
 
 MOST_PER_ADDRESS = 4  # passwords of one address that wait for their check; more are refused
 MOST_WAITING = 16  # passwords of all addresses that wait for their check
-PAUSE_FACTOR = 3.0  # pause after a wrong password, in times of its check: a quarter of a core
-REMEMBERED = 100  # right passwords, so that a scrape costs nothing
+PAUSE_FACTOR = 3.0  # a pause is this many checks of a wrong password long: a quarter of a core
+REMEMBERED = 100  # hashes of right passwords, so that a scrape needs no new check
 _BCRYPT_BYTES = 72  # bcrypt ignores the bytes after these, and newer libraries refuse them
 _NO_HASH = 31 * "."  # a digest that no password has
 
@@ -32,7 +32,7 @@ class PasswordChecks:
     """Checks of passwords, one at a time in a thread, because bcrypt is slow by design.
 
     Wrong passwords are never remembered, and right ones only as a keyed hash. The check of a user
-    that does not exist takes as long as any other.
+    that does not exist takes as long as any other check.
     """
 
     def __init__(self) -> None:
@@ -46,8 +46,9 @@ class PasswordChecks:
         """Return whether a password has the bcrypt hash `kept`.
 
         Raises:
-            CrowdedError: too many passwords wait, of all addresses or of this one.
-            ResourceError: the machine has no thread for the check.
+            CrowdedError: too many passwords wait for their check, from all addresses or from this
+                address.
+            ResourceError: the machine cannot start a thread for the check.
         """
         shown = password.encode()[:_BCRYPT_BYTES]
         key = hmac.digest(self._secret, kept.encode() + b"\0" + shown, hashlib.sha256)
@@ -118,7 +119,7 @@ class Credentials:
 
         Raises:
             CrowdedError: too many passwords wait for their check.
-            ResourceError: the machine has no thread for a check.
+            ResourceError: the machine cannot start a thread for a check.
         """
         scheme, _, rest = shown.partition(" ")
         name: str | None = None

@@ -28,8 +28,8 @@ _LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 OPEN_PATH = "/healthz"  # for probes: open without credentials, and shows only the health
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 LINGER_SECONDS = 1.0  # time for a client that still sends to read why it is refused
-LINGER_BYTES = 1 << 20  # read from such a client meanwhile
-PART_BYTES = 1 << 18  # of a long answer, sent at once
+LINGER_BYTES = 1 << 20  # the most bytes that are read from such a client
+PART_BYTES = 1 << 18  # size of the parts in which a long answer is sent
 LOG_EVERY_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
@@ -49,10 +49,10 @@ class Limits:
 
 
 class Guard:
-    """An ASGI application that checks requests before it passes them to another one.
+    """An ASGI application that checks requests before it passes them to another application.
 
     A method that may change something needs the permission `push`, other methods need `read`.
-    Routes for pushed records need no check of their own, and their bodies have at most `max_body`
+    Routes for pushed records therefore do not check permissions. Bodies have at most `max_body`
     bytes. `refused` is called with the status of each refusal.
     """
 
@@ -72,7 +72,7 @@ class Guard:
         self._misdirected = RareLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer with the reason of its refusal."""
+        """Pass a request to the application, or refuse the request and answer with the reason."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         if scope["type"] != "http":
@@ -143,7 +143,7 @@ class RareLog:
         self._next_at = 0.0
 
     def log(self, action: Action, **fields: str) -> None:
-        """Count an event; log it with its number since the last line, if that is a minute ago."""
+        """Count an event; at most once a minute, log the number of events since the last line."""
         self._times += 1
         if time.monotonic() < self._next_at:
             return
@@ -194,7 +194,7 @@ class _Exchange:
         """Return the next part of the body.
 
         Raises:
-            HTTPException: the body is too large with this part; the application answers with it.
+            HTTPException: the body is too large with this part; the error becomes the answer.
         """
         message = await self._receive()
         if message["type"] == "http.request":
@@ -205,7 +205,7 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Send a part of the answer; close the connection if the request was not read to its end."""
+        """Send a part of the answer; close the connection if a part of the request is unread."""
         if message["type"] == "http.response.start":
             own = list(message.get("headers", ()))
             names = {name for name, _ in own}
@@ -222,7 +222,8 @@ class _Exchange:
     async def _send_in_parts(self, message: Message) -> None:
         """Send an answer in parts, each after the client has read the previous one.
 
-        Many clients that do not read share one page in memory, instead of a copy for each.
+        Many clients that do not read their answers then share one page in memory, not one copy
+        each.
         """
         body = memoryview(message.get("body", b""))
         while len(body) > PART_BYTES:

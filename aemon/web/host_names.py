@@ -16,14 +16,14 @@ ANY = "*"
 _LOOPBACK = ("localhost",)
 
 HostNames = frozenset[str]
-"""Names without port, in lower case; addresses are always known, because they cannot be rebound."""
+"""Host names without port, in lower case. Addresses are always known: DNS cannot rebind them."""
 
 
 def known_hosts(settings: HttpSettings, bound: str) -> HostNames | None:
     """Return the names under which a daemon answers; None if any name is allowed.
 
-    Without `http.hosts`, a daemon that listens on an address other hosts can reach allows any
-    name: it cannot know all its names.
+    Without `http.hosts`, a daemon allows any name if other hosts can reach the address on which it
+    listens: the daemon cannot know all its names.
 
     >>> "aemon.example" in known_hosts(HttpSettings(hosts=("aemon.example",)), "10.0.0.7")
     True

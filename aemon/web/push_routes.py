@@ -25,10 +25,10 @@ from aemon.sources.push.line_protocol import read_lines
 from aemon.sources.push.snappy import LargeBodyError, unpack_snappy
 from aemon.web.worker_threads import in_thread
 
-AT_ONCE = 4  # requests that are read and written at once; they wait for the disk together
+AT_ONCE = 4  # requests that are read and written at one time; one wait for the disk serves all
 MOST_WAITING = 64  # requests whose bodies are held in memory
 MOST_KEY = 200  # characters of an Idempotency-Key
-MOST_TOLD = 3  # problems in an answer that Prometheus logs
+MOST_TOLD = 3  # most problems in an answer; Prometheus logs the answer
 LATER = {"Retry-After": "1"}
 
 PROTOBUF = ("application/x-protobuf", "application/x-protobuf;proto=prometheus.writerequest")
@@ -55,7 +55,7 @@ class Pushes:
     """The handlers of requests with records; the guard has checked the permission `push`.
 
     Args:
-        desk: stores records.
+        desk: the object that stores records.
         count: called with a monitor, a reason, and the number of records rejected for it.
         max_body: the largest body, in bytes, also after decompression.
     """
@@ -126,7 +126,8 @@ class Pushes:
             return _refusal(error)
         if not pushed.rejected:
             return Response(status_code=HTTPStatus.NO_CONTENT)
-        # As the specification asks: the rest is stored, and Prometheus logs the message and continues.
+        # The specification asks for this answer: the other records are stored, and Prometheus logs
+        # the message and continues.
         problems = "; ".join(problem.problem for problem in pushed.problems[:MOST_TOLD])
         message = problems or ", ".join(f"{count} {why}" for why, count in pushed.rejected.items())
         return JSONResponse({"error": message, **_shown(pushed)}, HTTPStatus.BAD_REQUEST)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import threading
 
 HANDSHAKE_SECONDS = 5.0
-LOOK_EVERY_SECONDS = 1.0  # for changes of the web configuration and the certificate
+LOOK_EVERY_SECONDS = 1.0  # pause between two looks for a changed configuration or certificate
 BACKLOG = 512
 _STOP_SECONDS = 1
 
@@ -54,7 +54,7 @@ class WebServer:
     """Uvicorn in a thread, on a bound socket.
 
     Args:
-        listener: the socket.
+        listener: the bound socket.
         app: the application.
         access: the web configuration, with the certificate of the server.
     """
@@ -88,7 +88,7 @@ class WebServer:
         """Serve from now on.
 
         Raises:
-            ResourceError: the machine has no thread to give.
+            ResourceError: the machine cannot start another thread.
         """
         self.threads.append(start_thread(self._serve, "web"))
 
@@ -101,9 +101,9 @@ class WebServer:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server that accepts connections itself, to count them before the TLS handshake.
+    """Uvicorn's server, changed to accept connections itself and count them before the handshake.
 
-    Each handshake uses the certificate in use at that time.
+    Each TLS handshake uses the certificate that is loaded at that time.
     """
 
     def __init__(self, config: uvicorn.Config, access: WatchedAccess) -> None:

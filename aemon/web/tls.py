@@ -62,7 +62,7 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
 def client_context(
     settings: TlsSettings, certificate: tuple[Path, Path] | None = None
 ) -> ssl.SSLContext:
-    """Return a context for requests to this host's daemon, which trusts the settings' certificate.
+    """Return a TLS context that trusts a daemon's certificate, for requests on the same host.
 
     Host names are not compared: requests go to an address, and the certificate itself is known.
 
@@ -79,7 +79,7 @@ def client_context(
 
 
 def is_allowed(certificate: dict[str, Any] | None, names: Iterable[str]) -> bool:
-    """Return whether a verified certificate has one of the names, as any kind of name."""
+    """Return whether a verified certificate has one of these names, in any field for names."""
     pairs = (certificate or {}).get("subjectAltName", ())
     return not {value for _, value in pairs}.isdisjoint(names)
 
@@ -95,5 +95,5 @@ def _readable(key: str, path: Path) -> None:
 
 
 def _no_password() -> str:
-    """Return no password for an encrypted key, so that OpenSSL does not ask for one."""
+    """Return an empty password for an encrypted key, so that OpenSSL does not ask the user."""
     return ""

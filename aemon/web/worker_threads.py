@@ -14,7 +14,7 @@ async def in_thread(work: Callable[[], T]) -> T:
     """Run `work` in a thread and return its result; a cancelled caller does not wait for it.
 
     Raises:
-        ResourceError: the machine has no thread to give.
+        ResourceError: the machine cannot start another thread.
     """
     began = False
 

@@ -1,19 +1,21 @@
 """Episodes as Alertmanager's alerts (API v2).
 
-Alertmanager identifies an alert by its labels. The severity is a label, because people route by it.
-When an episode becomes critical, one request ends its warning and begins the critical alert. The
-episode's number is a label, too, so that the end of one episode cannot end the next episode.
+Alertmanager identifies an alert by its labels. The severity is a label, because people route alerts
+by severity. When an episode becomes critical, one request ends its warning and begins the critical
+alert. The episode's number is a label, too, so that the end of one episode cannot end the next
+episode.
 
-An acknowledged episode stays open, and so does its alert: an end would mean that all is well. A
-second alert, `AemonEpisodeAcknowledged`, reports that a person has acknowledged the episode. An
-inhibition rule of the Alertmanager lets it mute the first alert (deploy/alertmanager). It never ends
-after the first alert, because Alertmanager does not notify of the end of a muted alert.
+The alert of an acknowledged episode does not end: an end would mean that all is well. A second
+alert, `AemonEpisodeAcknowledged`, reports that a person has acknowledged the episode. An inhibition
+rule of the Alertmanager mutes the first alert during the second (deploy/alertmanager). The second
+alert never ends after the first alert, because Alertmanager does not notify of the end of a muted
+alert.
 
-Many episodes that had ended long before they were found are one alert, `AemonBacklog`, which ends by
-itself.
+Many episodes that had ended long before aemon found them become one alert, `AemonBacklog`, which
+ends by itself.
 
-An alert of an open episode is sent again every minute and holds for `HELD`. So an Alertmanager that
-lost its memory receives the episode again, and the alerts of a dead daemon end by themselves.
+An alert of an open episode is sent again every minute, and ends `HELD` later. So an Alertmanager
+that lost its memory receives the episode again, and the alerts of a dead daemon end by themselves.
 """
 
 import json
@@ -31,9 +33,9 @@ from aemon.records import Severity
 PATH = "/api/v2/alerts"
 SENT_EVERY = timedelta(minutes=1)
 HELD = timedelta(minutes=5)
-"""The alerts of a daemon that has died end after this time, less at most one minute."""
+"""After a daemon has died, its alerts end after this time, or up to one minute earlier."""
 
-ALERTS_AT_ONCE = 64  # in one request, as Prometheus does
+ALERTS_AT_ONCE = 64  # most alerts in one request, as in Prometheus
 ALERT_NAME, ACKNOWLEDGED_NAME, TEST_NAME = "AemonEpisode", "AemonEpisodeAcknowledged", "AemonTest"
 BACKLOG_NAME = "AemonBacklog"
 
@@ -50,12 +52,12 @@ class Alertmanager:
 
     @property
     def address(self) -> str:
-        """The URL of the alerts; the configuration may have the whole path or only its beginning."""
+        """The URL for posting alerts; the configuration may leave out the path of the API."""
         return self.settings.url.get_secret_value().rstrip("/").removesuffix(PATH) + PATH
 
     @property
     def resends(self) -> Resends:
-        """Return the alerts to send again: those of open episodes."""
+        """Return how the alerts of open episodes are sent again."""
         return Resends(
             every=SENT_EVERY, most_at_once=ALERTS_AT_ONCE, parts=self.going_on, body=_json
         )
@@ -75,7 +77,7 @@ class Alertmanager:
         return _json(alerts)
 
     def going_on(self, message: Message, now: datetime) -> list[Alert]:
-        """Return the alerts of an open episode, which hold for `HELD` from `now` on.
+        """Return the alerts of an open episode, with the end time `now + HELD`.
 
         Raises:
             TemplateError: the template cannot be filled with the message.
@@ -114,7 +116,8 @@ class Alertmanager:
         alert: Alert = {
             "labels": {name: value for name, value in labels.items() if value},
             "annotations": {name: text for name, text in annotations.items() if text},
-            # Not the event time of records, which may be long past and changes with late records.
+            # The event time of the first record is not used: it may be long past, and late records
+            # change it.
             "startsAt": _rfc3339(min(message.opened_at, now)),
             "endsAt": _rfc3339(ends),
         }

@@ -14,13 +14,13 @@ from aemon.message import Message
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resends:
-    """The reminders of open episodes for a receiver that would forget them otherwise.
+    """How to remind a receiver of open episodes, if the receiver would forget them otherwise.
 
     Attributes:
-        every: the time from one round to the next.
-        most_at_once: the most messages in one request.
-        parts: the JSON values of one message; raises `TemplateError`.
-        body: the bytes of one request, from the values of its messages.
+        every: the time from the beginning of one round of reminders to that of the next round.
+        most_at_once: the largest number of messages in one request.
+        parts: returns the JSON values of one message; raises `TemplateError`.
+        body: returns the bytes of one request, from the values of its messages.
     """
 
     every: timedelta

@@ -1,4 +1,4 @@
-"""The kinds of receivers, by their settings."""
+"""The kinds of receivers, and the class of settings that belongs to each kind."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,5 +17,5 @@ _KINDS: dict[type[receiver_settings.ReceiverSettings], Callable[[Any], Receiver]
 
 
 def receiver_of(settings: receiver_settings.ReceiverSettings) -> Receiver:
-    """Return the receiver for these settings. It connects only when a message is sent."""
+    """Return the receiver for these settings. The receiver connects only when a message is sent."""
     return _KINDS[type(settings)](settings)

@@ -1,4 +1,4 @@
-"""The usual text for a template that cannot be filled, so that the message is sent anyway."""
+"""A message whose template cannot be filled is sent with the usual text instead."""
 
 import logging
 from collections.abc import Callable
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def filled(name: str, receiver: Receiver, message: Message, fill: Callable[[Receiver], T]) -> T:
-    """Return a receiver's form of a message, without the receiver's templates if they fail.
+    """Return a receiver's form of a message; if the receiver's templates fail, without templates.
 
     Args:
         name: the name of the receiver.
