@@ -146,7 +146,7 @@ def learn(
     """Train all parts of a detector on normal records, except the thresholds.
 
     The records are divided by event time into one fold for each member. A member learns from the
-    other folds and scores its own fold, so it has not learned from the records that it scores.
+    other folds and scores its own fold, so no record is scored by a member that was trained on it.
 
     Args:
         frame: the records; not modified.
@@ -319,7 +319,7 @@ def _calibrating(training_set: TrainingSet, fitted: Fitted) -> Rows:
     """Return indices (K,) of the held-out scores that calibrate the threshold.
 
     These are all scores; or only the scores of the newest fold, if data drifts. The newest fold is
-    the only fold that is judged like new records: by members that learned from older records alone.
+    the only fold that is judged like new records: by members that were trained on older records.
     If its scores are higher than the older scores by more than chance, a threshold from the older
     scores would be too low.
     """
