@@ -255,7 +255,7 @@ def explain(
     usual &= ~seen.fails_plain_check
     beside, alone = np.flatnonzero(usual), np.flatnonzero(~usual)
     found: dict[int, Explanation] = {}
-    if beside.size:  # records that are unusual only after the earlier records
+    if beside.size:  # records that are unusual only in comparison with earlier records
         part, in_series = seen.take(beside), seen.in_series.take(beside)
         made_of = in_series.gaps * part.mask
         blamed = scorer.parts(part.features, part.mask, made_of=made_of).errors
