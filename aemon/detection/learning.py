@@ -42,9 +42,9 @@ UPPER_SHARE = 0.1
 """Share of the older scores that are above the value with which the newest scores are compared."""
 
 DRIFT = 3.0
-"""The newest scores calibrate alone if more of them are high than chance explains.
+"""The newest scores alone calibrate the threshold if too many of them are high.
 
-The number is the excess over `UPPER_SHARE`, in standard deviations of chance.
+The limit is this number of standard deviations of chance above `UPPER_SHARE`.
 """
 
 
@@ -146,7 +146,7 @@ def learn(
     """Train all parts of a detector on normal records, except the thresholds.
 
     The records are divided by event time into one fold for each member. A member learns from the
-    other folds and scores its own fold, so it has not learned from the records that it scores.
+    other folds and scores its own fold. So a member was not trained on the records that it scores.
 
     Args:
         frame: the records; not modified.
@@ -218,7 +218,7 @@ def _suited(
 
 
 def _rate(rate: float | None, settings: LearningSettings, frame: Frame) -> float:
-    """Return the given target rate; without it, the target rate of the settings."""
+    """Return the given target rate; by default the target rate of the settings."""
     return false_alarm_rate_for(settings.threshold, frame.times) if rate is None else rate
 
 
@@ -319,7 +319,7 @@ def _calibrating(training_set: TrainingSet, fitted: Fitted) -> Rows:
     """Return indices (K,) of the held-out scores that calibrate the threshold.
 
     These are all scores; or only the scores of the newest fold, if data drifts. The newest fold is
-    the only fold that is judged like new records: by members that learned from older records alone.
+    the only fold that is judged like new records: by members that were trained on older records.
     If its scores are higher than the older scores by more than chance, a threshold from the older
     scores would be too low.
     """

@@ -55,9 +55,13 @@ class Seen:
     def fails_plain_check(self) -> Mask:
         """Mask (N,) of records that fail at least one plain check.
 
-        A record fails a plain check in each of these cases: a column changed that was constant in
-        the training records; a column is frozen; a value is outside of its column's range; two
-        values occur together that never did in training; or the mode is not in the training set.
+        A record fails a plain check in each of these cases:
+
+        - a column that was constant in the training records has changed;
+        - a column is frozen;
+        - a value is outside of the range of its column;
+        - two values occur together that never occurred together in the training records;
+        - the mode is not in the training set.
         """
         cells = self.cells
         plain = cells.moved.any(axis=1) | cells.frozen.any(axis=1) | cells.outside.any(axis=1)
@@ -255,7 +259,7 @@ def explain(
     usual &= ~seen.fails_plain_check
     beside, alone = np.flatnonzero(usual), np.flatnonzero(~usual)
     found: dict[int, Explanation] = {}
-    if beside.size:  # records that are unusual only after the earlier records
+    if beside.size:  # records that are unusual only in comparison with earlier records
         part, in_series = seen.take(beside), seen.in_series.take(beside)
         made_of = in_series.gaps * part.mask
         blamed = scorer.parts(part.features, part.mask, made_of=made_of).errors

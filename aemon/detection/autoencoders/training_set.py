@@ -93,7 +93,7 @@ def contiguous_folds(records: int, members: int) -> Rows:
     """Return the fold (N,) of each of N records in the order of time: M parts of equal length.
 
     Folds are contiguous because records at about the same time are similar. So the member that
-    judges a record has not learned from the records around it, except at the ends of the fold
+    judges a record was not trained on the records around it, except at the ends of the fold
     (blocked cross-validation, Burman, Chow & Nolan 1994). With a single member, the newest fifth
     of the records is the only fold.
     """

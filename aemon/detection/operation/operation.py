@@ -30,7 +30,7 @@ class Standing(NamedTuple):
     """The operating state of N records: which records are judged, and in which period they are."""
 
     judged: Mask  # (N,) True if the condition has held for long enough
-    stretches: npt.NDArray[np.int64]  # (N,) period of its entity; 0 may continue an earlier one
+    stretches: npt.NDArray[np.int64]  # (N,) period of the entity; period 0 may have begun earlier
     open: Mask  # (N,) True if the result is open because a cell is missing
     halted: Mapping[str, np.datetime64]  # entity -> time of its newest record, if not judged
     after: Starts

@@ -15,7 +15,7 @@ MOST_PROTOTYPES = 4_000
 with little gain."""
 
 GROUPS = 64
-"""Number of groups that prototypes are divided into, for the search of a few nearest ones."""
+"""Number of groups that prototypes are divided into, to search for a few nearest prototypes."""
 
 FEW = 10
 """Largest number of neighbours for which a search by groups is quicker than a full search."""
@@ -40,7 +40,7 @@ class Prototypes:
 
     @cached_property
     def few(self) -> "Prototypes":
-        """Every `FEW_OF`-th prototype, for upper bounds of the distances to the nearest ones."""
+        """Every `FEW_OF`-th prototype, for upper bounds of the distances to nearest prototypes."""
         return Prototypes(points=self.points[::FEW_OF])
 
     @cached_property

@@ -151,9 +151,10 @@ class Scorer:
 
         Blame has two sources: the gaps that the score is computed from, and the gap to the outline,
         which wrong values hardly change. The share of a feature is the geometric mean of its shares
-        by both sources, with double weight for the outline. (Where the gap to the entity's mean is
-        larger than the gap to the outline, it is used instead.) The errors of a record add up to
-        its squared gap to the outline.
+        by both sources, with double weight for the outline. (The gap to the entity's mean is used
+        where it is larger than the gap to the outline.) The errors of a record add up to this
+        squared gap.
+
         Alone, the gaps of the score name 56 % of the true causes of SMD, and the outline 75 %. In
         AI4I, a true cause comes first in 79 % with the score's gaps, in 82 % with the outline, and
         in 89 % with both.

@@ -24,7 +24,7 @@ from aemon.detection.scoring.residuals import (
 from aemon.detection.scoring.scorer import Guard, Scorer, combine
 
 VOUCHED_BY = 20
-"""If some prototypes may be anomalies, a record looks normal only with one in 20 prototypes near."""
+"""If some prototypes may be anomalies, one in 20 must be near a record that counts as normal."""
 
 GUARD_PROTOTYPES = 500
 """Number of prototypes if the distance to them is only a guard."""

@@ -11,7 +11,7 @@ is above 1 because not every suspicious record is an anomaly. On sensor records 
 the results improved more by leaving out 10 % of the records than 5 %."""
 
 ROUNDS = 3
-"""Number of times that the distance from the bulk is measured without the most suspicious ones."""
+"""Rounds of measuring distances from the bulk, each without the most suspicious records so far."""
 
 SHRINKAGE = 0.1
 LEAST_NEIGHBOURS = 5

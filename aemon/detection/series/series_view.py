@@ -266,7 +266,7 @@ class SeriesView:
         return np.asarray(np.exp(np.minimum(logs, FARTHEST)))
 
     def _of_record(self, alone: Values) -> Values:
-        """Return the surprises (N,), in nats, of scores of single records, limited to their share."""
+        """Return surprises (N,), in nats, of scores of records alone, reduced by `ALONE_SHARE`."""
         if self.alone is None:
             return np.zeros(len(alone))
         surprises = self.alone.surprise(np.log(np.maximum(alone, TINY)))

@@ -36,7 +36,7 @@ def fit_windows(
 ) -> FittedWindows | None:
     """Fit a view of windows to normal records; None if too few records follow each other.
 
-    The member that has not learned from a record reconstructs the record's window.
+    The member that did not see a record in training reconstructs the record's window.
 
     Args:
         training_set: N records.

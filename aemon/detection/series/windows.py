@@ -1,4 +1,4 @@
-"""Windows: each record together with earlier records of its entity, as far as there is no gap."""
+"""Windows: each record together with the earlier records of its entity, up to the last gap."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,7 +91,10 @@ class Runs:
         return smoothed
 
     def _before(self, ordered: Floats, earlier: "_Earlier", lag: int) -> tuple[Floats, Mask]:
-        """Return the records (N, F) that precede records by `lag`, and a mask (N,) where they exist."""
+        """Return the records (N, F) that are `lag` before each record, and where they exist (N,).
+
+        The earlier record is in the same run, or in the tail that the run continues.
+        """
         found = np.zeros_like(ordered)
         here = self.behind >= lag
         found[here] = ordered[np.flatnonzero(here) - lag]
@@ -104,7 +107,7 @@ class Runs:
     def levels(
         self, features: Floats, inside: Mask, times: Times, block: np.timedelta64
     ) -> tuple[Floats, list[LevelTail]]:
-        """Return the distance (N, F) of each record from its level, and the last blocks of entities.
+        """Return the distance (N, F) of each record from its level, and last blocks of each entity.
 
         Args:
             features: (N, F) in the order of the frame.
@@ -216,7 +219,7 @@ def runs_of(
 
 
 def _before_tails(known: list[Tail | None], owners: Rows, times: Times) -> Mask:
-    """Return a mask (N,) of late records: records older than the tail of their entity."""
+    """Return the mask (N,) of all late records: records that are older than their entity's tail."""
     never = np.datetime64("NaT", "us")
     newest = np.array([never if tail is None else tail.time for tail in known], dtype=times.dtype)
     if not len(newest):
@@ -225,7 +228,7 @@ def _before_tails(known: list[Tail | None], owners: Rows, times: Times) -> Mask:
 
 
 class _Earlier(NamedTuple):
-    """The last rows of E tails, in K places for each tail; short tails fill only the last places."""
+    """The last rows of E tails, in K places each; a short tail fills the last places only."""
 
     rows: Floats  # (E, K, F)
     known: Rows  # (E,) number of rows
