@@ -97,7 +97,7 @@ class Condition:
 
 
 def _counted(count: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where needed.
+    """Return a number with a noun; the noun is in the plural unless the number is 1.
 
     >>> _counted(1, "monitor"), _counted(0, "monitor")
     ('1 monitor', '0 monitors')

@@ -17,7 +17,7 @@ from aemon.run_report import RunReport
 from aemon.store.store import Store
 
 LONGEST_AGAIN = timedelta(days=7)
-"""Timeout for judging a whole history again; it is long because no other run has to wait."""
+"""Timeout for judging a whole history again; long, because no other run has to wait."""
 
 
 def score_monitors(monitors: Mapping[str, MonitorSettings], store: Store) -> list[RunReport]:

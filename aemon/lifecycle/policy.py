@@ -146,8 +146,8 @@ def _is_old(observed: Observed, settings: MonitorSettings, now: datetime) -> boo
 def _is_undecided(observed: Observed, life: LifecycleSettings) -> bool:
     """Return whether a flagged period may still become a new level that is to be learned.
 
-    A scheduled training waits until this is decided. An earlier training would leave the level
-    out, or use only a part of its records.
+    A scheduled training waits for this decision. An earlier training would leave the level out, or
+    use only a part of the level's records.
     """
     known = observed.shifts and observed.enough_since_drift
     return life.learn_shift_after is not None and observed.shifting and not known

@@ -41,7 +41,7 @@ from aemon.store.feedback import read_feedback, stored_anomalies
 from aemon.store.store import Store, as_json, from_json
 
 IDLE, ODD = "idle", "odd"
-"""Reasons to leave a record out: its plant is not running yet, or it is unlike all others."""
+"""Reasons to leave a record out: the plant did not run yet; the record is unlike all others."""
 
 LEAST_USABLE_SHARE = 0.5
 """Least usable share of the first records; with less, time or key is probably a wrong column."""
@@ -135,8 +135,8 @@ def choose_records(
 ) -> TrainingRecords:
     """Choose the records on which a monitor's next detector is trained.
 
-    The first training uses all records of the source; of too many records, it uses the first, or
-    the newest with `start: now`. A later training uses the newest judged records, without records
+    The first training uses all records of the source; if there are too many, the first records, or
+    with `start: now` the newest. A later training uses the newest judged records, without records
     flagged beyond the target rate. Feedback has precedence: confirmed anomalies and ignored periods
     are left out, and false alarms are used. A false alarm that is not read comes from the store.
 

@@ -73,7 +73,7 @@ def train_once(
     why: str = BY_HAND,
     trial: bool = False,
 ) -> Trained:
-    """Train a detector on normal records, and store it.
+    """Train a detector on normal records, and store the detector.
 
     The new detector becomes active. With `trial`, the detector is on trial instead, if an active
     detector exists and can be read.
@@ -84,7 +84,7 @@ def train_once(
     `choose_records`.
 
     Raises:
-        TrainingError: there are too few records, or they cannot be learned.
+        TrainingError: there are too few records, or a detector cannot be trained on the records.
         StaleWatermarkError: another daemon has trained a detector meanwhile.
         AemonError: the source or the store fails.
     """

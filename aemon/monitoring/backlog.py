@@ -28,7 +28,8 @@ class Backlog:
     """The progress of judging the records that a source had before aemon watched the source.
 
     A record belongs to the backlog if it existed at the first run of this process and is older than
-    `train_every`. So new records with old times, such as records of a replay, stay outside of the backlog.
+    `train_every`. So new records with old times, such as records of a replay, are judged without
+    steps.
 
     A run judges one step: the records of one `train_every` by their event times, and at least
     `LEAST_PIECE` records. The run ends after the step, so that drift is found and the target rate

@@ -21,7 +21,7 @@ class Judged:
         judgement: judgement by the active detector, with suppression.
         explanations: explanations of the records above the threshold, in the order of the records.
         tried: judgement by the detector on trial; None without a detector on trial, or if the
-            records do not fit it.
+            records do not fit that detector.
         representative: (N,) mask of records that show normal data: present, and not in a
             maintenance window or snooze.
         history: whether the records are unusual records of the history; their episodes are closed.

@@ -57,7 +57,7 @@ class Judge:
     job: Job = Job.SCORE
 
     def read(self, read: Read, mark: Mark, to: Watermark) -> Mark:
-        """Judge records that were read for the first time, and move the watermark past them.
+        """Judge records that were read for the first time, and move the watermark to their end.
 
         Args:
             read: the records, with counts of records that cannot be judged.
@@ -140,7 +140,13 @@ class Judge:
         again: bool = False,
         aside: Sequence[Rejected] = (),
     ) -> Mark:
-        """Write all results of judged records in one transaction, then count them in the run."""
+        """Write all results of judged records in one transaction, then count them in the run.
+
+        Raises:
+            StaleWatermarkError: another writer has judged the records.
+            AbandonedError: the run was asked to end; nothing was written.
+            StoreError: the database fails.
+        """
         rows = verdict_rows(judged, self.stored, self.clock())
         settled = None if judged.behind or self.reviewed else to
         memory = None if judged.behind else self.memory

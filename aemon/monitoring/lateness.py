@@ -18,9 +18,9 @@ _INSTANT = timedelta(microseconds=1)
 def looked_for_since(newest: datetime, settings: MonitorSettings) -> datetime:
     """Return the event time from which late records are still looked for.
 
-    At the end of summer time, one hour of local time occurs twice. Its times are read as the first
-    of the two hours. Records of the second hour then seem late, and are looked for until the second
-    hour is over.
+    At the end of summer time, one hour of local time occurs twice. Times of both hours are read as
+    times of the first hour. So records of the second hour seem late. They are looked for until the
+    second hour has ended.
 
     Args:
         newest: event time of the watermark, aware.

@@ -24,7 +24,8 @@ def look_back(judge: Judge, source: Replayable, mark: Mark, clock: Clock) -> Mar
     """Judge the unusual records of the history with the first detector, once for each monitor.
 
     The training left these records out, so the detector did not learn from them. The ledger has a
-    separate run for them. They do not count for the realised rate or as new anomalies.
+    separate run for these records. The records do not count for the realised rate or as new
+    anomalies.
 
     Args:
         judge: judge with the active detector.

@@ -105,7 +105,7 @@ class Suppression:
         return judgement.suppress(quiet) if quiet else judgement
 
     def _excused(self, frame: Frame, row: int, explanation: Explanation) -> bool:
-        """Return whether feedback on this record or a similar record calls it a false alarm."""
+        """Return whether this record, or a similar record, has a false alarm as feedback."""
         if not self.excuses.records:
             return False
         entity = frame.entities[row]

@@ -134,7 +134,7 @@ def _why(guess: Guess, key: str) -> str:
 
 
 def _escaped(value: object) -> str:
-    """Return a value as YAML, with `$` escaped so that no part refers to the environment."""
+    """Return a value as YAML; `${` is escaped, so that no part refers to the environment."""
     return _as_yaml(value).replace("${", "$${")
 
 

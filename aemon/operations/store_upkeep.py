@@ -109,10 +109,10 @@ def _unusable(state: str) -> StoreState:
 
 
 def export_results(installation: Installation, file: Path, *, force: bool = False) -> RowCounts:
-    """Write all results, as of one moment, into one file.
+    """Write all results to one file; all rows are from the same moment.
 
     Raises:
-        TransferError: the file exists and `force` is not given, or it cannot be written.
+        TransferError: the file exists and `force` is not given, or the file cannot be written.
         NoResultsError: there are no results yet.
     """
     return RowCounts(rows=moving.export(installation.store, file, force=force))
