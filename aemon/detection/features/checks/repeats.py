@@ -157,7 +157,7 @@ def none_too_long(
         before: the newest stretches of the earlier records.
 
     Returns:
-        None if there are several entities, missing cells, or so many repetitions that a stretch may
+        None if there are several entities, missing cells, or that many repetitions that a stretch may
         be too long.
     """
     if (entities != entities[0]).any() or np.isnan(numbers).any():
