@@ -100,8 +100,8 @@ def test_a_broker_without_messages_is_told_with_a_way_out(tmp_path, broker):
     ("place", "words"),
     [
         ("mqtt://127.0.0.1:PORT/a", "cannot be reached"),
-        ("mqtt://127.0.0.1/a/b#", "stands at the end"),
-        ("mqtt:///a", "is no address of a broker"),
+        ("mqtt://127.0.0.1/a/b#", "must be the whole last level"),
+        ("mqtt:///a", "is not an address of a broker"),
     ],
 )
 def test_a_broker_that_cannot_be_looked_at_is_told_and_nothing_written(tmp_path, place, words):
