@@ -163,7 +163,7 @@ def test_its_kind_is_checked_and_listed(site):
     (site.parent / "aemon.yaml").write_text(CONFIG)
     told = aemon(site, "check")
     assert "a list" in told
-    assert "4 of 200 records are there" in told
+    assert "4 of 200 records so far" in told
     listed = {one["kind"]: one for one in json.loads(aemon(site, "sources", "--json"))}
     assert listed["toy"]["package"] == "toy-plant"
     assert listed["toy"]["summary"] == "Numbers in a list."

@@ -75,13 +75,13 @@ def _check_size(values: Iterable[Any]) -> None:
     for value in values:
         size = len(value) if isinstance(value, str) else value if isinstance(value, int) else 0
         if abs(size) > MOST:
-            raise SecurityError(f"is longer, when filled in, than {MOST} characters or items")
+            raise SecurityError(f"becomes longer than {MOST} characters or items")
 
 
 def _check_product(left: Any, right: Any) -> None:
     for sized, times in ((left, right), (right, left)):
         if hasattr(sized, "__len__") and isinstance(times, int) and len(sized) * times > MOST:
-            raise SecurityError(f"is longer, when filled in, than {MOST} characters or items")
+            raise SecurityError(f"becomes longer than {MOST} characters or items")
     if isinstance(left, int) and isinstance(right, int):
         _check_bits(left.bit_length() + right.bit_length())
 
