@@ -37,7 +37,8 @@ class SourceSettings(Settings):
             connecting.
         is_stream: whether the function returns a stream.
         where_not_what: keys that only say where or how records are read. A change of any other key
-            makes a different source, for which an old watermark is not valid.
+            makes a different source, for which an old watermark is not valid. A stream that names
+            none has only such keys: its watermark is a position in the inbox.
     """
 
     model_config = ConfigDict(json_schema_extra=kind_required)
@@ -69,6 +70,8 @@ def identity(source: SourceSettings) -> str:
 
     A watermark is valid only for a source with the same identity.
     """
+    if source.is_stream and not source.where_not_what:
+        return source.model_dump_json(include={"kind"})
     without: dict[str, Any] = dict.fromkeys(source.where_not_what, True)
     for name in type(source).model_fields:
         part = getattr(source, name)

@@ -209,9 +209,7 @@ def judge(parts: Parts, thresholds: Thresholds, seen: Seen) -> Judgement:
     else:
         tails, enough = in_series.tails, series.enough(in_series.surprises)
         alone = scorer.scores(seen.features, seen.mask, enough=enough)
-        found, raw = (
-            series.scores(surprises, alone) for surprises in (in_series.surprises, in_series.raw)
-        )
+        found, raw = series.scores(np.stack([in_series.surprises, in_series.raw]), alone)
     if parts.mode_scale is not None and seen.cells.modes is not None:
         codes = seen.cells.modes.codes
         found = parts.mode_scale.common(found, codes)

@@ -1,7 +1,8 @@
 """Values of JSON messages: reading the document and its plain members, and the error for faults."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from aemon.sources.json_paths import ABSENT, JsonPath, value_at
@@ -32,6 +33,44 @@ class ColumnNames:
             return False
         self._known.add(column)
         return True
+
+    def gather(self, found: Iterable[tuple[str, Any]], columns: dict[str, Any]) -> set[str]:
+        """Add the plain values of a message to its columns; return why others were not added.
+
+        Args:
+            found: name and value; `ABSENT` for a value that the message does not have.
+            columns: column -> value, to which the values are added.
+        """
+        problems: set[str] = set()
+        for name, value in found:
+            if value is ABSENT:
+                continue
+            if isinstance(value, dict | list):
+                problems.add(NOT_PLAIN)
+            elif self.accept(name):
+                columns[name] = number_in_range(value)
+            else:
+                problems.add(TOO_MANY_COLUMNS)
+        return problems
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The values of one message.
+
+    Attributes:
+        entity: entity of the record; empty if the settings name no entity.
+        columns: column -> value: a number, a boolean, text, or None for a missing value.
+        time: the event time in the form that the message has; None if the message has none.
+        key: key of the record; None if the message has none.
+        problems: the reasons why some of the columns could not be read.
+    """
+
+    entity: str
+    columns: dict[str, Any]
+    time: Any
+    key: Any
+    problems: frozenset[str] = field(default_factory=frozenset)
 
 
 def text_of(payload: bytes) -> str:

@@ -12,7 +12,7 @@ from aemon.detection.features.angles import LOWS
 from aemon.detection.features.cells import is_absent, read_booleans, read_numbers
 from aemon.detection.features.checks.constants import Constant, decimals_of
 from aemon.detection.features.checks.firsts import Never, nevers_of
-from aemon.detection.features.checks.pairs import as_texts, pairs_of
+from aemon.detection.features.checks.pairs import categories_of, pairs_of
 from aemon.detection.features.checks.ranges import ranges_of
 from aemon.detection.features.checks.repeats import longest_usual
 from aemon.detection.features.columns import (
@@ -181,8 +181,7 @@ def fit_features(frame: Frame, columns: ColumnSettings, *, in_order: bool = Fals
 
 def _with_pairs(found: FeatureMap, frame: Frame) -> FeatureMap:
     cells = found.read(frame)
-    truths = {name: cells.numbers[:, found.scaled.index(name)] for name in found.booleans}
-    read = {**cells.texts, **{name: as_texts(of) for name, of in truths.items()}}
+    read = categories_of(cells.texts, found.scaled, found.booleans, cells.numbers)
     judged = {name: read[name] for name, _ in found.judged if name in read}
     return replace(found, pairs=pairs_of(judged))
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from aemon.detection.arrays import Floats, Mask, Rows, Texts, Values
 from aemon.detection.features.angles import as_circle
-from aemon.detection.features.cells import Categories, RecordCells
+from aemon.detection.features.cells import RecordCells
 from aemon.detection.features.checks.constants import Constant, moved_of
 from aemon.detection.features.checks.firsts import Never
 from aemon.detection.features.checks.pairs import Pair, never_together
@@ -199,7 +199,7 @@ class FeatureMap:
             modes=self.mode.read(values) if self.mode is not None else None,
             frozen=frozen,
             outside=outside_of(self.ranges, self.numeric, both),
-            new_pairs=self._never_together(numbers, texts),
+            new_pairs=never_together(self.pairs, texts, self.scaled, self.booleans, numbers),
             repeats=repeats,
             counts=after,
             numbers=numbers,
@@ -245,11 +245,16 @@ class FeatureMap:
         raw[~mask] = 0.0
         return raw.astype(np.float32), mask
 
+    @property
+    def _logarithm_places(self) -> range:
+        """The features that are logarithms: the last features before the context."""
+        end = len(self) - self.context
+        return range(end - len(self.logarithms), end)
+
     def without_logarithms(self) -> tuple["FeatureMap", Mask]:
         """Return this map without `logarithms`, and a mask (F,) of the features that are kept."""
         keep = np.ones(len(self), dtype=bool)
-        start = len(self) - self.context - len(self.logarithms)
-        keep[start : start + len(self.logarithms)] = False
+        keep[self._logarithm_places] = False
         kept = {name: getattr(self, name)[keep] for name in ARRAYS}
         reports = tuple(
             replace(report, reason=report.reason.removesuffix(JUDGED_WITH))
@@ -267,16 +272,16 @@ class FeatureMap:
     def slack(self, cells: RecordCells) -> Floats:
         """Return the largest rounding error of each feature (F,), in spreads.
 
-        The error counts only if a column's cells are noticeably coarser than in training; else the
-        result is 0.
+        The error is 0 unless a column's cells are noticeably coarser than in training.
         """
         slack = np.zeros(len(self), dtype=np.float32)
-        count = len(self.scaled) if self.decimals else 0
+        if not self.decimals:
+            return slack
+        count = len(self.scaled)
         spreads = self.spreads[:count]
         halves = half_steps(cells.numbers, self.decimals[:count], spreads, self.units[:count])
         slack[:count] = np.divide(halves, spreads, out=np.zeros(count), where=spreads > 0)
-        start = len(self) - self.context - len(self.logarithms)
-        for place, one in enumerate(self.logarithms if count else (), start):
+        for place, one in zip(self._logarithm_places, self.logarithms, strict=True):
             slack[place] = one.most_slack(halves[one.place]) / self.spreads[place]
         return slack
 
@@ -319,11 +324,6 @@ class FeatureMap:
     def counted(self) -> tuple[str, ...]:
         """Names of the columns that are judged by their increase."""
         return tuple(counter.column for counter in self.counters)
-
-    def _never_together(self, numbers: Values, texts: Mapping[str, Categories]) -> Mask:
-        """Return a mask (N, pairs): True where a record has values of the pair in `pairs`."""
-        truths = {name: numbers[:, self.scaled.index(name)] for name in self.booleans}
-        return never_together(self.pairs, texts, truths if self.pairs else {}, len(numbers))
 
     def _frozen(
         self, numbers: Values, entities: Texts, before: Repeats | None

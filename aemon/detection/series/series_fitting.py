@@ -140,7 +140,7 @@ def fit_series(
         season=found.season if found is not None else None,
         levels=levels.view if levels is not None else None,
     )
-    surprises, _ = view.joined(smoothed, centred[rows], mask[rows])
+    surprises, _ = view.joined(smoothed, view.of_season(centred[rows], mask[rows]))
     scores = view.scores(surprises, alone)
     return FittedSeries(_with_tails(view, filled, mask, frame), scores)
 

@@ -156,7 +156,8 @@ class SeriesView:
             expected[block] -= residuals
         surprises = surprises.astype(np.float32).astype(np.float64)
         newer = runs.tails_after(cells, surprises, times, self.width, blocks)
-        found, by_season = self.joined(runs.smoothed(surprises), centred, mask)
+        of_season = self.of_season(centred, mask)
+        found, by_season = self.joined(runs.smoothed(surprises), of_season)
         if self.season is not None and by_season.any():
             gaps[by_season], _ = self.season.measured(centred[by_season], mask[by_season])
             expected[by_season] = (features - centred)[by_season]
@@ -166,7 +167,7 @@ class SeriesView:
             gaps=gaps,
             expected=expected,
             tails=(before or Tails()).with_newer(newer),
-            raw=self.joined(surprises, centred, mask)[0],
+            raw=self.joined(surprises, of_season)[0],
         )
 
     def centred(self, features: Floats, mask: Mask, times: Times) -> Floats:
@@ -212,19 +213,28 @@ class SeriesView:
         largest: Floats = np.take_along_axis(residuals, most, axis=0)[0]
         return Reconstructed((found.surprises + both.surprises) / 2, np.sum(gaps, axis=0), largest)
 
-    def joined(self, smoothed: Values, centred: Floats, mask: Mask) -> tuple[Values, Mask]:
-        """Return surprises (N,) by windows and season, and the mask (N,) `InSeries.by_season`.
+    def of_season(self, centred: Floats, mask: Mask) -> Values | None:
+        """Return surprises (N,) by the season, reduced by `SEASON_SHARE`; None without a season.
 
         Args:
-            smoothed: (N,) surprises by the windows.
             centred: (N, F) features minus the usual values at their time.
             mask: (N, F), True for observed cells.
         """
-        found = smoothed if self.together is None else self.together.surprise(smoothed)
         if self.season is None:
-            return found, np.zeros(len(found), dtype=bool)
+            return None
         _, logs = self.season.measured(centred, mask)
-        of_season = self.season.view.surprise(logs) + np.log(SEASON_SHARE)
+        return np.asarray(self.season.view.surprise(logs) + np.log(SEASON_SHARE))
+
+    def joined(self, by_windows: Values, of_season: Values | None) -> tuple[Values, Mask]:
+        """Return surprises (N,) by windows and season, and the mask (N,) `InSeries.by_season`.
+
+        Args:
+            by_windows: (N,) surprises by the windows, smoothed or not.
+            of_season: (N,) surprises by the season; None without a season.
+        """
+        found = by_windows if self.together is None else self.together.surprise(by_windows)
+        if of_season is None:
+            return found, np.zeros(len(found), dtype=bool)
         by_season = of_season > np.maximum(PLAINLY_SHARE * found, 0.0)
         return np.maximum(found, of_season), np.asarray(by_season, dtype=bool)
 
@@ -236,10 +246,10 @@ class SeriesView:
         return [self.season.label(time) if explained else "" for time, explained in pairs]
 
     def scores(self, surprises: Values, alone: Values) -> Values:
-        """Return scores (N,): squared distances, about 1 for a usual record.
+        """Return scores (N,) or (K, N): squared distances, about 1 for a usual record.
 
         Args:
-            surprises: (N,) surprises by windows and season.
+            surprises: (N,) surprises by windows and season, or (K, N) of K ways to see them.
             alone: (N,) scores of the records alone.
         """
         nats = np.maximum(surprises, self._of_record(alone))

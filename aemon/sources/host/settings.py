@@ -14,7 +14,6 @@ class HostSource(SourceSettings):
 
     opened_by: ClassVar[str] = "aemon.sources.host.source:open_host"
     is_stream: ClassVar[bool] = True
-    where_not_what: ClassVar[frozenset[str]] = frozenset({"sample_every"})
 
     kind: Literal["host"] = "host"
     sample_every: Pause = Field(timedelta(seconds=5), description="pause between samples")

@@ -1,7 +1,7 @@
 """Messages of Kafka, and the reading of a record's values from a message."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -9,12 +9,10 @@ from typing import Any
 from aemon.sources.json_paths import ABSENT, JsonPath, read_path, value_at
 from aemon.sources.json_values import (
     NO_VALUE,
-    NOT_PLAIN,
-    TOO_MANY_COLUMNS,
     ColumnNames,
+    Reading,
     UnreadableMessageError,
     document_of,
-    number_in_range,
     plain_members,
     text_of,
 )
@@ -49,25 +47,6 @@ class Message:
     def name(self) -> str:
         """The topic, partition and offset, which identify the message in its cluster."""
         return f"{self.topic}/{self.partition}/{self.offset}"
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The values of one message.
-
-    Attributes:
-        entity: entity of the record; empty if the settings name no entity.
-        columns: column -> value: a number, a boolean, text, or None for a missing value.
-        time: the event time in the form that the message has.
-        key: key of the record; None if the key is missing.
-        problems: the reasons why some of the columns could not be read.
-    """
-
-    entity: str
-    columns: dict[str, Any]
-    time: Any
-    key: Any
-    problems: frozenset[str] = field(default_factory=frozenset)
 
 
 class MessageReader:
@@ -108,14 +87,7 @@ class MessageReader:
             else ((name, parts.at(place)) for name, place in self._places.items())
         )
         columns: dict[str, Any] = {}
-        problems: set[str] = set()
-        for name, value in found:
-            if value is ABSENT or isinstance(value, dict | list):
-                problems |= set() if value is ABSENT else {NOT_PLAIN}
-            elif self._names.accept(name):
-                columns[name] = number_in_range(value)
-            else:
-                problems.add(TOO_MANY_COLUMNS)
+        problems = self._names.gather(found, columns)
         if not columns:
             raise UnreadableMessageError(min(problems, default=NO_VALUE))
         entity = parts.plain(self._entity)

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from aemon.clock import Clock
-from aemon.errors import SourceConfigError
 from aemon.sources.kafka.settings import KafkaSource
+from aemon.sources.missing_packages import missing_package
 
 if TYPE_CHECKING:
     from aemon.sources.kafka.source import Kafka
@@ -21,11 +21,5 @@ def open_source(settings: KafkaSource, clock: Clock) -> "Kafka":
 
         return Kafka(settings, clock)
     except ModuleNotFoundError as error:
-        missing = {"confluent_kafka": "confluent-kafka", "fastavro": "fastavro"}
-        package = missing.get((error.name or "").partition(".")[0])
-        if package is None:
-            raise
-        raise SourceConfigError(
-            f"a source of kind kafka needs {package}, which is not installed",
-            todo="pip install 'aemon[kafka]'",
-        ) from None
+        packages = {"confluent_kafka": "confluent-kafka", "fastavro": "fastavro"}
+        raise missing_package(error, "kafka", packages) from None

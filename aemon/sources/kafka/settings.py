@@ -58,22 +58,12 @@ Columns = (
     | Annotated[dict[Name, At], Field(min_length=1, max_length=10_000)]
 )
 
-# A stream's records are read from the inbox, so these settings do not change a watermark's meaning.
-_ALL_BUT_KIND = frozenset(
-    {
-        "servers", "topics", "group", "values", "avro_schema", "skip_bytes", "entity", "time", "key",
-        "timezone", "time_format", "start", "tls", "ca_file", "cert_file", "key_file", "user",
-        "password", "sasl", "clear_text_password",
-    }
-)  # fmt: skip
-
 
 class KafkaSource(SourceSettings):
     """Messages of a Kafka cluster: JSON or Avro, read by a consumer group."""
 
     opened_by: ClassVar[str] = "aemon.sources.kafka.opening:open_source"
     is_stream: ClassVar[bool] = True
-    where_not_what: ClassVar[frozenset[str]] = _ALL_BUT_KIND
 
     kind: Literal["kafka"] = "kafka"
     servers: Annotated[

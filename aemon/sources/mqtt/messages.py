@@ -1,18 +1,16 @@
 """Reading of a record's values from the topic and the payload of a message."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from aemon.sources.json_paths import ABSENT, JsonPath, read_path, value_at
 from aemon.sources.json_values import (
     NO_VALUE,
-    NOT_PLAIN,
-    TOO_MANY_COLUMNS,
     ColumnNames,
+    Reading,
     UnreadableMessageError,
     document_of,
-    number_in_range,
     plain_members,
     plain_value_at,
     text_of,
@@ -21,25 +19,6 @@ from aemon.sources.mqtt.settings import MqttSource
 from aemon.sources.mqtt.topics import TopicFilter
 
 MOST_TOPICS = 10_000  # topics whose rules are cached
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The values of one message.
-
-    Attributes:
-        entity: entity of the record; empty if the settings name no entity.
-        columns: column -> value: a number, a boolean, text, or None for a missing value.
-        time: the event time in the form that the message has; None if the time of arrival counts.
-        key: key of the record; None if the record's time is the key.
-        problems: the reasons why some of the columns could not be read.
-    """
-
-    entity: str
-    columns: dict[str, Any]
-    time: Any = None
-    key: Any = None
-    problems: frozenset[str] = field(default_factory=frozenset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +72,7 @@ class MessageReader:
             else:
                 document = document_of(text) if document is ABSENT else document
                 found = _found(rule, document)
-            for name, value in found:
-                if value is ABSENT or isinstance(value, dict | list):
-                    problems |= set() if value is ABSENT else {NOT_PLAIN}
-                elif self._names.accept(name):
-                    columns[name] = number_in_range(value)
-                else:
-                    problems.add(TOO_MANY_COLUMNS)
+            problems |= self._names.gather(found, columns)
         if not columns:
             raise UnreadableMessageError(min(problems, default=NO_VALUE))
         return Reading(

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from aemon.clock import Clock
-from aemon.errors import SourceConfigError
+from aemon.sources.missing_packages import missing_package
 from aemon.sources.mqtt.settings import MqttSource
 
 if TYPE_CHECKING:
@@ -28,9 +28,4 @@ def missing_client(error: ModuleNotFoundError) -> Exception:
 
     For the client library this is a configuration error that says what to install.
     """
-    if (error.name or "").partition(".")[0] != "paho":
-        return error
-    return SourceConfigError(
-        "a source of kind mqtt needs paho-mqtt, which is not installed",
-        todo="pip install 'aemon[mqtt]'",
-    )
+    return missing_package(error, "mqtt", {"paho": "paho-mqtt"})

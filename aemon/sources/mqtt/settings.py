@@ -60,22 +60,11 @@ Values = (
 )
 
 
-# A stream's records are read from the inbox, so these settings do not change a watermark's meaning.
-_ALL_BUT_KIND = frozenset(
-    {
-        "url", "topics", "entity", "every", "wait", "time", "key", "timezone", "time_format",
-        "retained", "qos", "version", "client_id", "session_expiry", "user", "password", "ca_file",
-        "cert_file", "key_file",
-    }
-)  # fmt: skip
-
-
 class MqttSource(SourceSettings):
     """Messages of an MQTT broker: sensor values by topic, plain or in JSON."""
 
     opened_by: ClassVar[str] = "aemon.sources.mqtt.opening:open_source"
     is_stream: ClassVar[bool] = True
-    where_not_what: ClassVar[frozenset[str]] = _ALL_BUT_KIND
 
     kind: Literal["mqtt"] = "mqtt"
     url: Annotated[str, AfterValidator(_broker)] = Field(

@@ -13,10 +13,10 @@ import pandas as pd
 
 from aemon.clock import Clock
 from aemon.frame import Roles
-from aemon.sources.json_values import UnreadableMessageError
+from aemon.sources.json_values import Reading, UnreadableMessageError
 from aemon.sources.mqtt.connection import BrokerConnection
 from aemon.sources.mqtt.deliveries import MOST_PAYLOAD, Delivery, client_of, note_of
-from aemon.sources.mqtt.messages import MessageReader, Reading
+from aemon.sources.mqtt.messages import MessageReader
 from aemon.sources.mqtt.settings import MqttSource
 from aemon.sources.source import Arrived, SetAside
 from aemon.times.event_times import EARLIEST, LATEST

@@ -15,6 +15,7 @@ from asyncua.common.node import Node
 from aemon.clock import Clock
 from aemon.errors import AemonError, SourceError
 from aemon.sources.arrivals import Arrivals, Piece
+from aemon.sources.json_values import NOT_PLAIN
 from aemon.sources.opcua.buckets import Bucket, Buckets, Cell
 from aemon.sources.opcua.connecting import new_client, problem_of
 from aemon.sources.opcua.settings import OpcUaSource
@@ -177,7 +178,7 @@ class Listener:
         try:
             value, reason = value_of(data), ""
         except NotPlainError:
-            value, reason = None, "not_plain"
+            value, reason = None, NOT_PLAIN
         with self._working:
             # The first value of a node may be old; this value or its repetition is not late.
             late = self._buckets.put(cell, value, time, now, first=first)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from aemon.clock import Clock
-from aemon.errors import SourceConfigError
+from aemon.sources.missing_packages import missing_package
 from aemon.sources.opcua.settings import OpcUaSource
 
 if TYPE_CHECKING:
@@ -19,10 +19,5 @@ def open_source(settings: OpcUaSource, clock: Clock) -> "OpcUa":
     try:
         from aemon.sources.opcua.source import OpcUa
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "asyncua":
-            raise
-        raise SourceConfigError(
-            "a source of kind opcua needs asyncua, which is not installed",
-            todo="pip install 'aemon[opcua]'",
-        ) from None
+        raise missing_package(error, "opcua", {"asyncua": "asyncua"}) from None
     return OpcUa(settings, clock)

@@ -43,21 +43,12 @@ def _name(text: str) -> str:
 Level = Annotated[int, Field(ge=0, le=1_000, strict=True)]
 Column = Annotated[str, Field(min_length=1, pattern=r"^[^$]")] | Level
 
-# A stream's records are read from the inbox, so these settings do not change a watermark's meaning.
-_ALL_BUT_KIND = frozenset(
-    {
-        "url", "nodes", "entity", "bucket", "wait", "hold", "time", "security", "policy", "cert_file",
-        "key_file", "server_cert_file", "user", "password", "clear_text_password",
-    }
-)  # fmt: skip
-
 
 class OpcUaSource(SourceSettings):
     """Values of an OPC UA server, which reports their changes."""
 
     opened_by: ClassVar[str] = "aemon.sources.opcua.opening:open_source"
     is_stream: ClassVar[bool] = True
-    where_not_what: ClassVar[frozenset[str]] = _ALL_BUT_KIND
 
     kind: Literal["opcua"] = "opcua"
     url: Annotated[str, AfterValidator(_server)] = Field(

@@ -10,8 +10,6 @@ from asyncua import ua
 
 from aemon.sources.json_values import number_in_range
 
-NOT_PLAIN = "not_plain"
-
 
 class NotPlainError(Exception):
     """A value is an array, a structure or bytes: no cell can hold it."""

@@ -46,9 +46,6 @@ class PushSource(SourceSettings):
 
     opened_by: ClassVar[str] = "aemon.sources.push.source:open_source"
     is_stream: ClassVar[bool] = True
-    where_not_what: ClassVar[frozenset[str]] = frozenset(
-        {"time", "key", "entity", "timezone", "time_format"}
-    )
 
     kind: Literal["push"] = "push"
     time: Name | None = Field(

@@ -1,6 +1,8 @@
 """Records from a table, view or query of any database that SQLAlchemy reaches."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +10,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from aemon.clock import Clock, format_duration, utc_now
-from aemon.errors import AemonError, SourceConfigError
+from aemon.errors import SourceConfigError
 from aemon.frame import Roles
 from aemon.records import Watermark
 from aemon.sources.plausible_times import Times, believable, last_time
@@ -143,11 +145,8 @@ class SqlTable:
         )
 
     def _indexes(self) -> tuple[str, ...]:
-        try:
-            with self._database.connect() as connection:
-                return missing_indexes(connection, self._order)
-        except self._database.errors as error:
-            raise self._explain(error) from None
+        with self._explained(), self._database.connect() as connection:
+            return missing_indexes(connection, self._order)
 
     def hides(self, mark: Watermark | None) -> bool:
         """Return whether there may be late rows that `fetch` cannot find by their keys."""
@@ -291,11 +290,8 @@ class SqlTable:
 
     def _scalar(self, query: sa.Select[Any]) -> Any:
         """Return the single raw value that a query returns; None if the query returns no row."""
-        try:
-            with self._database.connect() as connection:
-                row = connection.execute(query).cursor.fetchone()
-        except self._database.errors as error:
-            raise self._explain(error) from None
+        with self._explained(), self._database.connect() as connection:
+            row = connection.execute(query).cursor.fetchone()
         return None if row is None else row[0]
 
     def describe(self) -> str:
@@ -310,10 +306,8 @@ class SqlTable:
 
     def _read(self, query: sa.Select[Any], limit: int, *, backwards: bool = False) -> Rows:
         """Return the first `limit` rows of a query, oldest first."""
-        try:
+        with self._explained():
             return self._reader.read(query, limit, backwards=backwards)
-        except self._database.errors as error:
-            raise self._explain(error) from None
 
     def _mark(
         self, rows: Rows, times: Times, given: Watermark | None, *, more: bool
@@ -343,7 +337,12 @@ class SqlTable:
             position=json.dumps(position),
         )
 
-    def _explain(self, error: Exception) -> AemonError:
-        times = self._order.date_and_time or (self._roles.time,)
-        roles = [role for role in (*times, self._roles.key, self._roles.entity) if role]
-        return explain(error, self._database, self._order, roles, self.describe())
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Replace an error of the database by aemon's error."""
+        try:
+            yield
+        except self._database.errors as error:
+            times = self._order.date_and_time or (self._roles.time,)
+            roles = [role for role in (*times, self._roles.key, self._roles.entity) if role]
+            raise explain(error, self._database, self._order, roles, self.describe()) from None

@@ -1,14 +1,13 @@
 """PostgreSQL read by ADBC: the same records as by psycopg, whatever their types."""
 
 from contextlib import closing
+from functools import partial
 
 import pandas as pd
 import psycopg
 import pytest
 
 from aemon.errors import SourceConfigError, SourceError
-from aemon.sources.sql.settings import SqlSource
-from aemon.sources.sql.source import SqlTable
 
 pytestmark = pytest.mark.postgresql
 
@@ -20,19 +19,8 @@ def run(postgres_url):
 
 
 @pytest.fixture
-def opened(postgres_url):
-    sources = []
-
-    def opened(**settings):
-        given = {"url": postgres_url, "time": "ts", "key": "id", "read_with": "adbc"} | settings
-        if "query" not in given:
-            given.setdefault("table", "readings")
-        sources.append(SqlTable(SqlSource(**given)))
-        return sources[-1]
-
-    yield opened
-    for source in sources:
-        source.close()
+def opened(open_table, postgres_url):
+    return partial(open_table, url=postgres_url, read_with="adbc")
 
 
 def read_all(source, limit=3):

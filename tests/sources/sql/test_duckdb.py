@@ -4,6 +4,7 @@ import math
 import multiprocessing
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 
 import duckdb
 import pyarrow as pa
@@ -11,8 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from aemon.errors import SourceConfigError, SourceError
-from aemon.sources.sql.settings import SqlSource
-from aemon.sources.sql.source import SqlTable
 
 T0 = "2026-03-01 10:00:00"
 
@@ -23,19 +22,8 @@ def file(tmp_path):
 
 
 @pytest.fixture
-def opened(file):
-    sources = []
-
-    def opened(**settings):
-        given = {"url": f"duckdb:///{file}", "time": "ts", "key": "id"} | settings
-        if "query" not in given:
-            given.setdefault("table", "readings")
-        sources.append(SqlTable(SqlSource(**given)))
-        return sources[-1]
-
-    yield opened
-    for source in sources:
-        source.close()
+def opened(open_table, file):
+    return partial(open_table, url=f"duckdb:///{file}")
 
 
 def run(file, *statements):

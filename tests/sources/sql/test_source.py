@@ -3,6 +3,7 @@ import sys
 import uuid
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import psycopg
 import pytest
@@ -25,20 +26,9 @@ def plant(tmp_path):
 
 
 @pytest.fixture
-def opened(tmp_path):
+def opened(open_table, tmp_path):
     """Opens sources of the plant's database and closes them after the test."""
-    sources = []
-
-    def opened(**settings):
-        given = {"url": f"sqlite:///{tmp_path}/plant.db", "time": "ts", "key": "id"} | settings
-        if "query" not in given:
-            given.setdefault("table", "readings")
-        sources.append(SqlTable(SqlSource(**given)))
-        return sources[-1]
-
-    yield opened
-    for source in sources:
-        source.close()
+    return partial(open_table, url=f"sqlite:///{tmp_path}/plant.db")
 
 
 def fill(plant, rows=3, columns="ts TEXT, id INTEGER PRIMARY KEY, flow REAL"):

@@ -1,6 +1,6 @@
 """Pairs of common categories, of two columns, that never came together in a training record."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -107,22 +107,43 @@ def pairs_of(columns: Mapping[str, Categories]) -> tuple[Pair, ...]:
 def never_together(
     pairs: Sequence[Pair],
     texts: Mapping[str, Categories],
-    truths: Mapping[str, Values],
-    records: int,
+    scaled: Sequence[str],
+    booleans: Collection[str],
+    numbers: Values,
 ) -> Mask:
     """Return a mask (N, pairs): True where a record has values that never came together.
 
     Args:
         pairs: the pairs from the training.
-        texts: column -> categories of N records.
-        truths: column -> booleans (N,), NaN where missing.
-        records: the number N of records.
+        texts: column -> its cells, of the categorical columns.
+        scaled: names of the columns of numbers.
+        booleans: the boolean columns among them.
+        numbers: (N, scaled) cells, NaN where missing.
     """
-    read = {**texts, **{name: as_texts(cells) for name, cells in truths.items()}}
+    records = len(numbers)
+    columns = categories_of(texts, scaled, booleans, numbers) if pairs else {}
     found = np.zeros((records, len(pairs)), dtype=bool)
     for place, pair in enumerate(pairs):
-        found[:, place] = pair.together(read.get(pair.other), read.get(pair.column), records)
+        found[:, place] = pair.together(columns.get(pair.other), columns.get(pair.column), records)
     return found
+
+
+def categories_of(
+    texts: Mapping[str, Categories],
+    scaled: Sequence[str],
+    booleans: Collection[str],
+    numbers: Values,
+) -> dict[str, Categories]:
+    """Return column -> its cells in N records, for categories and booleans.
+
+    Args:
+        texts: column -> its cells, of the categorical columns.
+        scaled: names of the columns of numbers.
+        booleans: the boolean columns among them.
+        numbers: (N, scaled) cells, NaN where missing.
+    """
+    truths = {name: as_texts(numbers[:, scaled.index(name)]) for name in booleans}
+    return {**texts, **truths}
 
 
 def as_texts(truths: Values) -> Categories:

@@ -1,0 +1,27 @@
+"""The error for a client library that is not installed, and that an extra of aemon contains."""
+
+from collections.abc import Mapping
+
+from aemon.errors import SourceConfigError
+
+
+def missing_package(
+    error: ModuleNotFoundError, kind: str, packages: Mapping[str, str]
+) -> Exception:
+    """Return the error to raise for a missing module.
+
+    For a client library this is a configuration error that says what to install; any other missing
+    module is a fault, and its error is returned unchanged.
+
+    Args:
+        error: the error of the import.
+        kind: kind of the source, which is also the name of the extra.
+        packages: module -> package, of the client libraries.
+    """
+    package = packages.get((error.name or "").partition(".")[0])
+    if package is None:
+        return error
+    return SourceConfigError(
+        f"a source of kind {kind} needs {package}, which is not installed",
+        todo=f"pip install 'aemon[{kind}]'",
+    )
