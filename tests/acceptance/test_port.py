@@ -143,7 +143,7 @@ def test_a_port_with_tls_and_credentials(daemon, keys, tmp_path):
         )
         assert told.todo.startswith("set credentials under http.client")
         daemon.config.write_text(config.replace(CLIENT, f"client: {{token: {TOKEN}}}"))
-        assert ask_daemon(load_config(daemon.config)).summary
+        assert ask_daemon(load_config(daemon.config)).status
 
         # A new certificate and new credentials are taken up without a restart
         before = daemon.shown()
@@ -199,7 +199,7 @@ def test_who_connects_may_have_to_show_a_certificate(daemon, keys, tmp_path):
     with daemon:
         assert daemon.ask("/metrics") == 200
         assert daemon.ask("/metrics", method="POST") == 405  # a certificate is who one is
-        assert ask_daemon(load_config(daemon.config)).summary
+        assert ask_daemon(load_config(daemon.config)).status
         daemon.tls = keys.trusting()
         assert daemon.get("/healthz") is None
         daemon.tls = keys.trusting(client=True)

@@ -53,7 +53,7 @@ def test_what_cannot_be_done_is_said_with_what_to_do(two):
 def test_with_one_detector_there_is_none_to_go_back_to(folder):
     run(folder, "train")
     done = run(folder, "detectors", "rollback", code=ExitCode.NO_DETECTOR)
-    assert "no earlier detector is there" in done.stderr
+    assert "there is no earlier detector to return to" in done.stderr
 
 
 def test_two_are_compared_on_the_newest_records(two):

@@ -230,7 +230,7 @@ def test_no_search_goes_through_more_of_an_index_than_it_must(store, now):
     searches = [
         sa.select(*due.key).where(due.of("pumps")).order_by(*due.key),
         sa.select(*due.key).where(due.old("pumps"), *due.beyond(operator.gt, first)),
-        sa.delete(scores).where(due.stretch("pumps", first, last)),
+        sa.delete(scores).where(due.between("pumps", first, last)),
     ]
     with store.reading() as connection:
         for search in searches:
