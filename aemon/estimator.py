@@ -145,7 +145,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         try:
             if detector.series is not None:
                 return -detector.judge(frame.take(slice(0, count))).scores
-            features, mask = detector.feature_map.transform(frame)
+            features, mask = detector.features(frame)
         except FrameError as error:
             raise ValueError(str(error)) from error
         return -detector.scorer.scores(features, mask, without_itself=True)[:count]

@@ -13,7 +13,72 @@ ColumnKind = Literal["numeric", "boolean", "categorical", "angle", "counter"]
 Mark = Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=60)]
 
 
+_WAYS: tuple[Literal["difference", "mean", "spread"], ...] = ("difference", "mean", "spread")
+
+LEAST_TOGETHER, USUAL_TOGETHER = 2, 10
+"""Least number and default number of records of a mean or a spread."""
+
 Bound = Annotated[float, Field(allow_inf_nan=False)] | None
+
+
+MOST_RECORDS = 500
+"""Largest number of records of one entity that a derived column is computed from."""
+
+
+class DerivedColumn(Settings):
+    """How a column is derived from another column, over the last records of the same entity."""
+
+    difference: str | None = Field(
+        None, description="derive the difference from the number `records` before; default 1"
+    )
+    mean: str | None = Field(
+        None, description="derive the mean of the last `records` numbers of this column; default 10"
+    )
+    spread: str | None = Field(
+        None,
+        description="derive the standard deviation of the last `records` numbers of this column; "
+        "default 10",
+    )
+    records: int | None = Field(
+        None, ge=1, le=MOST_RECORDS, description="number of records, with the record itself"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        given = [name for name in _WAYS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give one of {', '.join(_WAYS)}, such as {{difference: flow}}")
+        if self.how != "difference" and self.count < LEAST_TOGETHER:
+            raise ValueError(f"records: a {self.how} needs at least {LEAST_TOGETHER} records")
+        return self
+
+    @property
+    def how(self) -> Literal["difference", "mean", "spread"]:
+        """The way in which the column is computed."""
+        return next(name for name in _WAYS if getattr(self, name) is not None)
+
+    @property
+    def source(self) -> str:
+        """Name of the column that this column is computed from."""
+        return str(getattr(self, self.how))
+
+    @property
+    def count(self) -> int:
+        """Number of records: the distance of a difference, or the length of a mean or a spread."""
+        return self.records or (1 if self.how == "difference" else USUAL_TOGETHER)
+
+    @property
+    def earlier(self) -> int:
+        """Number of earlier records that the column depends on."""
+        return self.count if self.how == "difference" else self.count - 1
+
+    @property
+    def summary(self) -> str:
+        """Description of the column in the output of `aemon check`."""
+        if self.how == "difference":
+            before = "the record before" if self.count == 1 else f"{self.count} records before"
+            return f"derived: difference of {self.source} from {before}"
+        return f"derived: {self.how} of {self.source} over {self.count} records"
 
 
 class ColumnSettings(Settings):
@@ -44,6 +109,11 @@ class ColumnSettings(Settings):
         "auto",
         description="columns of numbers whose logarithm is judged beside the number itself: auto "
         "selects skewed columns without negative values",
+    )
+    derived: dict[str, DerivedColumn] = Field(
+        {},
+        description="additional columns: the difference of a column from earlier records of the "
+        "entity, or its mean or spread over the last records",
     )
     only_when: ConditionText | None = Field(
         None,

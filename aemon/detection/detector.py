@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aemon.detection.arrays import Floats, Mask
+from aemon.detection.derived_columns import Derivation, with_derived
 from aemon.detection.explaining.codes import Compression, code_map, compression
 from aemon.detection.explaining.imputing import Filled, fill
 from aemon.detection.features.columns import listed
@@ -52,6 +53,7 @@ class Detector:
             are judged; None if all records are judged.
         mode_scale: conversion of each mode's scores to a common scale; None if no mode has its own
             scale.
+        derivation: the derived columns; None if none is configured.
     """
 
     feature_map: FeatureMap
@@ -61,6 +63,7 @@ class Detector:
     series: SeriesView | None = None
     operation: Operation | None = None
     mode_scale: ModeScale | None = None
+    derivation: Derivation | None = None
 
     @property
     def threshold(self) -> Threshold:
@@ -104,11 +107,15 @@ class Detector:
         settling = self.operation.settle_rows if self.operation is not None else 0
         counted = 1 if self.feature_map.counters else 0
         seen = self.series.context_rows if self.series is not None else 0
-        return max(settling, seen + counted)
+        derived = self.derivation.context_rows if self.derivation is not None else 0
+        return max(settling, seen + max(counted, derived))
 
     @property
     def _parts(self) -> Parts:
-        return Parts(self.feature_map, self.scorer, self.series, self.operation, self.mode_scale)
+        return Parts(
+            self.feature_map, self.scorer, self.series, self.operation, self.mode_scale,
+            self.derivation,
+        )  # fmt: skip
 
     def judge(self, frame: Records) -> Judgement:
         """Return the verdicts of `look` on N records that were fetched together.
@@ -134,6 +141,14 @@ class Detector:
         """
         seen = see(self._parts, as_frame(frame))
         return explain(self._parts, self.thresholds, seen, units)
+
+    def features(self, frame: Records) -> tuple[Floats, Mask]:
+        """Return features X (N, F) of records, 0 where missing, and a mask (N, F): True if observed.
+
+        Raises:
+            FrameError: for the same reasons as `look`.
+        """
+        return self.feature_map.transform(with_derived(self.derivation, as_frame(frame))[0])
 
     def encode(self, frame: Records) -> Floats:
         """Return the codes (M, N, C) of N records, after missing cells have been filled.
@@ -188,7 +203,7 @@ class Detector:
         return compression(self.feature_map, self.scorer.autoencoder, filled.features, mask)
 
     def _fill(self, frame: Records) -> tuple[Mask, Filled]:
-        X, mask = self.feature_map.transform(as_frame(frame))  # noqa: N806 -- (N, F)
+        X, mask = self.features(frame)  # noqa: N806 -- (N, F)
         return mask, fill(self.scorer, X, mask)
 
     def state(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
@@ -204,6 +219,7 @@ class Detector:
             "provenance": self.provenance.to_metadata(),
             **({"series": series_metadata} if series_metadata else {}),
             **({"operation": self.operation.as_json()} if self.operation else {}),
+            **({"derivation": self.derivation.as_json()} if self.derivation else {}),
             **({"mode_scale": self.mode_scale.as_json()} if self.mode_scale else {}),
         }
         return {**map_arrays, **scorer_arrays, **threshold_arrays, **series_arrays}, metadata
@@ -226,4 +242,5 @@ class Detector:
             series=series_from(arrays, metadata.get("series"), feature_map),
             operation=Operation.from_json(metadata.get("operation")),
             mode_scale=ModeScale.from_json(metadata.get("mode_scale")),
+            derivation=Derivation.from_json(metadata.get("derivation")),
         )

@@ -13,6 +13,7 @@ from aemon.detection.arrays import Floats, Rows
 from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
 from aemon.detection.autoencoders.kinds.kind import Kind, Progress
 from aemon.detection.autoencoders.training_set import TrainingSet, folds_of
+from aemon.detection.derived_columns import Derivation, derive_in_order, without_derived
 from aemon.detection.detector import Detector
 from aemon.detection.features.columns import named_columns
 from aemon.detection.features.feature_fitting import fit_features
@@ -33,7 +34,7 @@ from aemon.detection.thresholds.effective_size import independent_records
 from aemon.detection.thresholds.hindsight import standing_out
 from aemon.detection.thresholds.threshold import false_alarm_rate_for
 from aemon.errors import TrainingError
-from aemon.frame import Frame, in_time_order
+from aemon.frame import Frame
 
 LEAST_RECORDS = 20
 """Least number of records for training: fewer records cannot be divided into useful folds."""
@@ -68,6 +69,7 @@ class Learned:
         operation: rules that select the records to judge; None if all records are judged.
         mode_scale: conversion of each mode's scores to a common scale; None if no mode has its own
             scale.
+        derivation: the derived columns; None if none is configured.
     """
 
     feature_map: FeatureMap
@@ -82,6 +84,7 @@ class Learned:
     taught: Frame
     operation: Operation | None = None
     mode_scale: ModeScale | None = None
+    derivation: Derivation | None = None
 
     def detector(self, thresholds: Thresholds | None = None) -> Detector:
         """Return the detector with these thresholds.
@@ -96,6 +99,7 @@ class Learned:
             provenance=self.provenance,
             operation=self.operation,
             mode_scale=self.mode_scale,
+            derivation=self.derivation,
         )
 
     def thresholds(
@@ -162,7 +166,8 @@ def learn(
     """
     started = perf_counter()
     working, operation = _at_work(frame, settings)
-    rate, frame = _rate(rate, settings, working), in_time_order(working)
+    rate = _rate(rate, settings, working)
+    frame, derivation = derive_in_order(working, settings.columns)
     feature_map = fit_features(frame, settings.columns, in_order=in_order)
     frame, training_set = make_training_set(frame, feature_map, settings.detector, seed)
     feature_map, training_set, as_series = _suited(feature_map, training_set, settings, frame)
@@ -172,8 +177,7 @@ def learn(
     held = hold_out(autoencoder, training_set)
     fitted = fit_scorer(autoencoder, training_set, held, plan, seed=seed)
     series = fit_series(
-        training_set, held.filled, feature_map.floors, frame,
-        plan=as_series, alone=fitted.scores,
+        training_set, held.filled, feature_map.floors, frame, plan=as_series, alone=fitted.scores,
     )  # fmt: skip
     view = series and replace(series.view, record_threshold=_threshold_alone(fitted, rate))
     fitted = fitted._replace(scores=series.scores if series else fitted.scores)
@@ -191,9 +195,13 @@ def learn(
     return Learned(
         feature_map=feature_map, scorer=fitted.scorer, series=view, provenance=provenance,
         scores=fitted.scores[calibrating], records=frame.take(rows), rate=rate, taught=working,
-        odd=held_out.take(standing_out(fitted.scores, held_out.entities, rate)),
-        threshold=settings.threshold, operation=operation, mode_scale=scale,
+        odd=_standing_out(without_derived(derivation, held_out), fitted, rate),
+        threshold=settings.threshold, operation=operation, mode_scale=scale, derivation=derivation,
     )  # fmt: skip
+
+
+def _standing_out(held_out: Frame, fitted: Fitted, rate: float) -> Frame:
+    return held_out.take(standing_out(fitted.scores, held_out.entities, rate))
 
 
 def _suited(

@@ -1,12 +1,13 @@
 """Judging and explaining the records of a frame, with features that are computed only once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from aemon.detection.arrays import Floats, Mask, Rows, Values
+from aemon.detection.derived_columns import Derivation, with_derived
 from aemon.detection.explaining.blame import blame
 from aemon.detection.explaining.evidence import grounds
 from aemon.detection.explaining.explanation import explain_records
@@ -43,6 +44,7 @@ class Seen:
         features: (N, F) features of the records, 0 where a cell is missing.
         mask: (N, F) True where a feature was observed.
         in_series: results of comparing each record with earlier records; None without windows.
+        latest: the last numbers of each entity, for derived columns of later records.
     """
 
     frame: Frame
@@ -50,6 +52,7 @@ class Seen:
     features: Floats
     mask: Mask
     in_series: InSeries | None = None
+    latest: Tails = field(default_factory=Tails)
 
     @property
     def fails_plain_check(self) -> Mask:
@@ -78,6 +81,7 @@ class Seen:
             features=self.features[rows],
             mask=self.mask[rows],
             in_series=self.in_series.take(rows) if self.in_series is not None else None,
+            latest=self.latest,
         )
 
 
@@ -89,6 +93,7 @@ class Parts(NamedTuple):
     series: SeriesView | None  # None if each record is judged alone
     operation: Operation | None = None  # None if all records are judged
     mode_scale: ModeScale | None = None  # None if no mode has its own threshold
+    derivation: Derivation | None = None  # None if no column is derived
 
 
 def see(parts: Parts, frame: Frame, before: Past | None = None) -> Seen:
@@ -105,6 +110,7 @@ def see(parts: Parts, frame: Frame, before: Past | None = None) -> Seen:
     """
     feature_map, scorer, series, *_ = parts
     past = before or Past()
+    frame, latest = with_derived(parts.derivation, frame, past.latest)
     cells = feature_map.read(frame, past.repeats, past.counts)
     features, mask = feature_map.features(cells, frame.entities)
     mask[:, feature_map.steady] = True  # a missing constant is not filled
@@ -121,7 +127,9 @@ def see(parts: Parts, frame: Frame, before: Past | None = None) -> Seen:
         in_series = series.look(guessed, mask, frame.entities, frame.times, tails, frame.stretches)
         if slack.any():  # windows do not allow for coarser rounding
             in_series = in_series.silent()
-    seen = Seen(frame=frame, cells=cells, features=features, mask=mask, in_series=in_series)
+    seen = Seen(
+        frame=frame, cells=cells, features=features, mask=mask, in_series=in_series, latest=latest
+    )
     if frame.context is None:
         return seen
     kept = seen.take(frame.to_judge)
@@ -190,7 +198,8 @@ def look(parts: Parts, thresholds: Thresholds, frame: Frame, before: Past | None
     judged = judge(parts, thresholds, seen)
     judged = judged.among(standing.judged[own], undecided=int(standing.open[own].sum()))
     tails = judged.past.tails.without(standing.halted)
-    past = replace(judged.past, tails=tails, starts=standing.after)
+    latest = judged.past.latest.without(standing.halted)
+    past = replace(judged.past, tails=tails, latest=latest, starts=standing.after)
     return Look(
         frame=frame.without_context(),
         judgement=replace(judged, past=past),
@@ -234,7 +243,9 @@ def judge(parts: Parts, thresholds: Thresholds, seen: Seen) -> Judgement:
         imputed_shares=imputed_shares,
         cells_imputed=int(missing.sum()),
         unreadable=seen.cells.unreadable,
-        past=Past(repeats=seen.cells.repeats, tails=tails, counts=seen.cells.counts),
+        past=Past(
+            repeats=seen.cells.repeats, tails=tails, counts=seen.cells.counts, latest=seen.latest
+        ),
     )
 
 

@@ -18,9 +18,11 @@ class Past:
         counts: the last number of each counter column.
         starts: the time since which the operating condition holds for each entity; empty if no
             settling time is configured.
+        latest: the last numbers of each entity, for derived columns; empty if none is configured.
     """
 
     repeats: Repeats = field(default_factory=Repeats)
     tails: Tails = field(default_factory=Tails)
     counts: Counts = field(default_factory=Counts)
     starts: Starts = field(default_factory=Starts)
+    latest: Tails = field(default_factory=Tails)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from aemon.detection.arrays import Mask
+from aemon.detection.derived_columns import latest_as_json, latest_from_json
 from aemon.detection.drift.observed_history import ObservedHistory, new_history, rows_of
 from aemon.detection.features.checks.repeats import Repeats
 from aemon.detection.features.increases import Counts
@@ -35,6 +36,7 @@ LONG_STRETCH = 30  # records; a shorter flagged period is a burst, which may be 
 _TRAFFIC = "traffic"
 # Further keys of the stored state, beside the keys of the history of drift:
 _REPEATS, _TAILS, _STARTS, _COUNTS = "repeats", "tails", "starts", "counts"
+_LATEST = "latest"
 _ALL = Watched()
 MOST_KEPT = 50_000  # scores in memory, for all thresholds of a monitor together
 
@@ -54,6 +56,7 @@ class RecentRecords:
         self.base: Thresholds = loaded.trained  # trained, by the present settings
         self.reference = loaded.reference
         self._operation = loaded.detector.operation
+        self._derivation = loaded.detector.derivation
         self._repeated = loaded.detector.feature_map.repeated
         self._counted = loaded.detector.feature_map.counted
         noted = live_state(store, stored.monitor)
@@ -69,6 +72,7 @@ class RecentRecords:
             tails=tails,
             counts=Counts.from_json(written.get(_COUNTS)),
             starts=_starts(written, loaded),
+            latest=_latest(written, loaded),
         )
         self.traffic = TrafficWatch(
             stored.monitor,
@@ -139,6 +143,8 @@ class RecentRecords:
         state = {**life.as_json(), _REPEATS: past.repeats.as_json(self._repeated)}
         if self._counted:
             state[_COUNTS] = past.counts.as_json()
+        if self._derivation is not None:
+            state[_LATEST] = [self._derivation.sources, latest_as_json(past.latest)]
         if past.tails.by_entity:
             state[_TAILS] = past.tails.as_json()
         if past.starts.by_entity and self._operation is not None:
@@ -205,6 +211,21 @@ class RecentRecords:
     def times(self) -> npt.NDArray[np.datetime64]:
         """Return the event times of the recent records, in the order of judging."""
         return np.array(self._times, dtype="datetime64[us]")
+
+
+def _latest(written: dict[str, Any], loaded: Loaded) -> Tails:
+    """Return the last numbers of each entity, for derived columns.
+
+    The stored numbers are used only if they are of the same columns. The first detector begins with
+    the numbers at the end of its training records.
+    """
+    derivation = loaded.detector.derivation
+    if derivation is None:
+        return Tails()
+    match written.get(_LATEST):
+        case [[*names], noted] if tuple(names) == derivation.sources:
+            return latest_from_json(noted)
+    return derivation.latest if loaded.stored.version == 1 and not written else Tails()
 
 
 def _starts(written: dict[str, Any], loaded: Loaded) -> Starts:

@@ -34,7 +34,9 @@ def settings(settings):
     )
 
 
-def come(database, settings, store, clock, *, junk: str = "") -> list[float]:
+def come(
+    database, settings, store, clock, *, junk: object = "", part: str = "tails"
+) -> list[float]:
     """Scores of records that came in pieces, each judged by a monitor that was just started."""
     first = LEARNED
     for place, count in enumerate(CAME):
@@ -48,7 +50,7 @@ def come(database, settings, store, clock, *, junk: str = "") -> list[float]:
         if junk and not place:
             with store.writing() as connection:
                 state = connection.execute(sa.select(live_states.c.state)).scalar_one()
-                connection.execute(sa.update(live_states).values(state={**state, "tails": junk}))
+                connection.execute(sa.update(live_states).values(state={**state, part: junk}))
     with store.reading() as connection:
         query = sa.select(scores.c.score).order_by(scores.c.event_time)
         return list(connection.execute(query).scalars())
@@ -63,6 +65,8 @@ def at_once(store, count: int) -> np.ndarray:
         entities=np.full(count, "", dtype=object), values=values[["flow", "pressure", "current"]],
     )  # fmt: skip
     detector = load(store, stored).detector
+    if detector.derivation is not None:
+        return detector.look(frame, Past(latest=detector.derivation.latest)).judgement.scores
     assert detector.series is not None
     return detector.look(frame, Past(tails=detector.series.training_tails)).judgement.scores
 
@@ -71,6 +75,43 @@ def test_restarts_between_records_change_no_score(settings, store, clock, databa
     train_once("pumps", settings, store, clock)
     found = come(database, settings, store, clock)
     np.testing.assert_allclose(found, at_once(store, sum(CAME)), rtol=1e-4)
+
+
+@pytest.fixture
+def deriving(settings):
+    """Each record alone, with columns derived from the records before it."""
+    ways = {"change": {"difference": "flow"}, "noise": {"spread": "pressure", "records": 6}}
+    return settings.model_copy(
+        update={
+            "detector": settings.detector.model_copy(update={"window": 1, "series": False}),
+            "columns": ColumnSettings(derived=ways),
+        }
+    )
+
+
+def test_restarts_change_no_derived_column(deriving, store, clock, database):
+    train_once("pumps", deriving, store, clock)
+    assert load(store, active_detector(store, "pumps")).detector.context_rows == 5
+    found = come(database, deriving, store, clock)
+    np.testing.assert_allclose(found, at_once(store, sum(CAME)), rtol=1e-6)
+    with store.reading() as connection:
+        sources, latest = connection.execute(sa.select(live_states.c.state)).scalar_one()["latest"]
+    assert sources == ["flow", "pressure"]
+    assert len(latest[""][1]) == 5
+
+
+def test_junk_in_place_of_the_latest_numbers(deriving, store, clock, database):
+    junk = [["flow", "pressure"], {"": ["x", 1]}]
+    train_once("pumps", deriving, store, clock)
+    assert np.isfinite(come(database, deriving, store, clock, junk=junk, part="latest")).all()
+
+
+def test_derived_columns_are_the_same_when_judged_again(deriving, store, clock, database):
+    train_once("pumps", deriving, store, clock)
+    come(database, deriving, store, clock)
+    run = Run()
+    Monitor("pumps", deriving, store, clock).score_again(run, Stop())
+    assert (run.counts.records_revised, run.counts.records_reviewed) == (0, sum(CAME))
 
 
 def test_junk_in_the_store_is_no_past_and_stops_nothing(settings, store, clock, database):

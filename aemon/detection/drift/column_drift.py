@@ -195,6 +195,8 @@ def reference(frame: Frame, feature_map: FeatureMap) -> Reference:
     for name, _ in feature_map.judged:
         if name in feature_map.counted:
             continue  # a counter never stops moving
+        if name not in values:
+            continue  # a derived column
         reading = feature_map.readings.get(name, AS_IS)
         if name in categories:
             bins = Bins(

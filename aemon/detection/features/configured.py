@@ -52,6 +52,7 @@ def check_configured(columns: ColumnSettings, present: list[str]) -> None:
         "columns.units": tuple(columns.units),
         "columns.ranges": tuple(columns.ranges),
         "columns.logarithms": () if isinstance(columns.logarithms, str) else columns.logarithms,
+        "columns.derived": tuple(one.source for one in columns.derived.values()),
         "columns.mode": (columns.mode,) if columns.mode is not None else (),
     }
     _check_names(named, present)
@@ -120,7 +121,7 @@ def take_column(values: "pd.Series[Any]", name: str, columns: ColumnSettings) ->
     """
     if name in columns.exclude:
         return Taken(kind="ignored", reason="excluded by the configuration", values=values)
-    if columns.include is not None and name not in columns.include:
+    if columns.include is not None and name not in (*columns.include, *columns.derived):
         return Taken(kind="ignored", reason="not among columns.include", values=values)
     reading, far = find_reading(values, name, columns)
     read = reading.prepare(values)
@@ -142,6 +143,9 @@ def _shown(numbers: Sequence[float]) -> str:
 def _kind_of(
     values: "pd.Series[Any]", name: str, columns: ColumnSettings, written: str
 ) -> tuple[Kind, str]:
+    if name in columns.derived:
+        kind, reason = _as_numbers(values, name, "numeric")
+        return kind, columns.derived[name].summary if kind == "numeric" else reason
     if name not in columns.kinds:
         return choose_kind(values, written)
     if is_absent(values).all():

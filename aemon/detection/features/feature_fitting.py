@@ -205,7 +205,8 @@ def _learn_columns(frame: Frame, columns: ColumnSettings, *, in_order: bool) -> 
             learned.reports.append(learned.mode.report)
             continue
         taken = within_range(take_column(values[name], name, columns), name, columns)
-        if taken.kind == "counter" or (taken.kind == "numeric" and name not in columns.kinds):
+        settled = name in columns.kinds or name in columns.derived
+        if taken.kind == "counter" or (taken.kind == "numeric" and not settled):
             taken, counter = measured(taken, name, frame, order, in_order=in_order)
             learned.counters += [counter] if counter is not None else []
         learned.add(name, taken)

@@ -5,13 +5,12 @@ from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.config.learning_settings import LearningSettings
 from aemon.config.values.times import MOST_TOGETHER
-from aemon.detection.arrays import Floats, Mask, Texts, Times, Values
+from aemon.detection.arrays import Floats, Mask, Values
 from aemon.detection.autoencoders.training_set import TrainingSet
 from aemon.detection.scoring.combining import fit_view
 from aemon.detection.scoring.relations import without_context
@@ -22,11 +21,8 @@ from aemon.detection.series.room import Room
 from aemon.detection.series.seasons import find_season
 from aemon.detection.series.series_view import LevelView, SeriesView
 from aemon.detection.series.window_fitting import fit_windows
-from aemon.detection.series.windows import Runs, Windows, runs_of
+from aemon.detection.series.windows import Runs, Windows, gaps_of, longest_gap, runs_of
 from aemon.frame import Frame
-
-USUAL_GAPS, LONGEST_SHARE = 3.0, 0.99
-"""A run ends at a long gap: longer than this multiple of the median gap, and than this quantile."""
 
 LEAST_WIDTH = 2
 
@@ -74,7 +70,7 @@ def _width(settings: DetectorSettings, training_set: TrainingSet, frame: Frame) 
     if settings.series is False:
         return 1
     if isinstance(window, timedelta):
-        gaps = _gaps(frame.entities, frame.times)
+        gaps = gaps_of(frame.entities, frame.times)
         pause = float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else np.inf
         return int(np.clip(round(window / timedelta(microseconds=1) / pause), 1, MOST_TOGETHER))
     if window is not None or settings.kind != "auto":
@@ -194,7 +190,7 @@ def _fit_levels(
     centred, runs, room, width = ground
     if 2 * width * int((training_set.weights > 0).sum()) > MOST_CELLS:
         return None
-    pauses = _gaps(frame.entities, frame.times)
+    pauses = gaps_of(frame.entities, frame.times)
     pauses = pauses[pauses > 0]
     if not pauses.size:
         return None
@@ -208,20 +204,3 @@ def _fit_levels(
     if seen is None:
         return None
     return _FittedLevels(LevelView(block=block, scale=scale, windows=seen.view), seen.surprises)
-
-
-def longest_gap(entities: Texts, times: Times) -> np.timedelta64:
-    """Return the longest time that may lie between two consecutive records of a run."""
-    gaps = _gaps(entities, times)
-    if not len(gaps):
-        return np.timedelta64(0, "us")
-    longest = max(USUAL_GAPS * float(np.median(gaps)), float(np.quantile(gaps, LONGEST_SHARE)))
-    return np.timedelta64(int(longest), "us")
-
-
-def _gaps(entities: Texts, times: Times) -> npt.NDArray[np.int64]:
-    """Return the microseconds (n,) between consecutive records of the same entity."""
-    order = np.lexsort((times, entities.astype(str)))
-    same = entities[order][1:] == entities[order][:-1]
-    found = (times[order][1:] - times[order][:-1])[same].astype("timedelta64[us]")
-    return np.asarray(found.astype(np.int64))

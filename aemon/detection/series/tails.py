@@ -21,13 +21,13 @@ class Tail:
 
     Attributes:
         time: time of the newest record.
-        features: (K, F) features of the last K records.
+        features: (K, F) features of the last K records, or numbers of F columns.
         surprises: (S,) surprises of the last S records.
         level: last blocks of the level; None if levels are not used.
     """
 
     time: np.datetime64
-    features: Floats
+    features: npt.NDArray[np.floating[Any]]
     surprises: Floats
     level: LevelTail | None = None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,12 @@ SMOOTHED = 16
 
 MOST_SURPRISE = 10.0
 """Largest surprise of a record in a mean surprise, in nats: a spike must not flag later records."""
+
+
+USUAL_GAPS, LONGEST_SHARE = 3.0, 0.99
+"""A run ends at a long gap: longer than this multiple of the median gap, and than this quantile."""
+
+Numbers = TypeVar("Numbers", Floats, Values)
 
 
 class Windows(NamedTuple):
@@ -49,6 +55,16 @@ class Runs:
     names: list[str]
     ends: Rows
 
+    def lagged(self, numbers: Values, most: int) -> "Lagged":
+        """Return the numbers (N, F) of each record, and access to those of earlier records.
+
+        Args:
+            numbers: (N, F) in the order of the frame.
+            most: largest lag that is asked for.
+        """
+        earlier = _stacked([tail.features for tail in self.kept], most, numbers)
+        return Lagged(runs=self, own=numbers[self.order], tails=earlier)
+
     def windows(self, features: Floats, width: int) -> Windows:
         """Return the window of each record, in the order of the frame.
 
@@ -57,12 +73,12 @@ class Runs:
             width: number of records in a window, W.
         """
         ordered = features[self.order]
-        earlier = _stacked([tail.features for tail in self.kept], width - 1, features.shape[1])
+        earlier = _stacked([tail.features for tail in self.kept], width - 1, ordered)
         cells = np.empty((len(ordered), width, features.shape[1]), dtype=np.float32)
         present = np.ones((len(ordered), width), dtype=bool)
         cells[:, 0] = ordered
         for lag in range(1, width):
-            found, present[:, lag] = self._before(ordered, earlier, lag)
+            found, present[:, lag] = self.before(ordered, earlier, lag)
             cells[:, lag] = np.where(present[:, lag, None], found, cells[:, lag - 1])
         windows = Windows(np.empty_like(cells), np.empty_like(present))
         windows.cells[self.order], windows.present[self.order] = cells, present
@@ -80,17 +96,19 @@ class Runs:
         ordered = surprises[self.order]
         capped = np.minimum(ordered, MOST_SURPRISE).astype(np.float32)[:, None]
         parts = [np.minimum(tail.surprises, MOST_SURPRISE)[:, None] for tail in self.kept]
-        earlier = _stacked(parts, SMOOTHED - 1, 1)
+        earlier = _stacked(parts, SMOOTHED - 1, capped)
         total, count = capped[:, 0].astype(np.float64), np.ones(len(ordered))
         for lag in range(1, SMOOTHED):
-            found, present = self._before(capped, earlier, lag)
+            found, present = self.before(capped, earlier, lag)
             total += np.where(present, found[:, 0], 0.0)
             count += present
         smoothed = np.empty(len(ordered))
         smoothed[self.order] = (ordered + total / count) / 2
         return smoothed
 
-    def _before(self, ordered: Floats, earlier: "_Earlier", lag: int) -> tuple[Floats, Mask]:
+    def before(
+        self, ordered: Numbers, earlier: "_Earlier[Numbers]", lag: int
+    ) -> tuple[Numbers, Mask]:
         """Return the records (N, F) that are `lag` before each record, and where they exist (N,).
 
         The earlier record is in the same run, or in the tail that the run continues.
@@ -132,7 +150,7 @@ class Runs:
 
     def tails_after(
         self,
-        features: Floats,
+        features: Floats | Values,
         surprises: Values,
         times: Times,
         width: int,
@@ -227,16 +245,57 @@ def _before_tails(known: list[Tail | None], owners: Rows, times: Times) -> Mask:
     return np.asarray(times < newest[owners], dtype=bool)  # no time is before NaT
 
 
-class _Earlier(NamedTuple):
+class _Earlier(NamedTuple, Generic[Numbers]):
     """The last rows of E tails, in K places each; a short tail fills the last places only."""
 
-    rows: Floats  # (E, K, F)
+    rows: Numbers  # (E, K, F)
     known: Rows  # (E,) number of rows
 
 
-def _stacked(parts: list[Floats], rows: int, width: int) -> _Earlier:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lagged:
+    """The numbers of N records and of the records before them. Made by `Runs.lagged`.
+
+    Attributes:
+        runs: the runs of the records.
+        own: (N, F) numbers of the records, in the order of the runs.
+        tails: the last numbers of the tails that runs continue.
+    """
+
+    runs: Runs
+    own: Values
+    tails: _Earlier[Values]
+
+    def earlier(self, lag: int) -> tuple[Values, Mask]:
+        """Return the numbers (N, F) `lag` records before each record, and where these exist (N,)."""
+        if not lag:
+            return self.own, np.ones(len(self.own), dtype=bool)
+        return self.runs.before(self.own, self.tails, lag)
+
+
+def longest_gap(entities: Texts, times: Times) -> np.timedelta64:
+    """Return the longest time that may lie between two consecutive records of a run."""
+    gaps = gaps_of(entities, times)
+    if not len(gaps):
+        return np.timedelta64(0, "us")
+    longest = max(USUAL_GAPS * float(np.median(gaps)), float(np.quantile(gaps, LONGEST_SHARE)))
+    return np.timedelta64(int(longest), "us")
+
+
+def gaps_of(entities: Texts, times: Times) -> npt.NDArray[np.int64]:
+    """Return the microseconds (n,) between consecutive records of the same entity."""
+    order = np.lexsort((times, entities.astype(str)))
+    same = entities[order][1:] == entities[order][:-1]
+    found = (times[order][1:] - times[order][:-1])[same].astype("timedelta64[us]")
+    return np.asarray(found.astype(np.int64))
+
+
+def _stacked(
+    parts: Sequence[npt.NDArray[np.floating[Any]]], rows: int, like: Numbers
+) -> _Earlier[Numbers]:
     found = _Earlier(
-        np.zeros((len(parts), rows, width), dtype=np.float32), np.zeros(len(parts), dtype=np.intp)
+        np.zeros((len(parts), rows, like.shape[1]), dtype=like.dtype),
+        np.zeros(len(parts), dtype=np.intp),
     )
     for place, part in enumerate(parts):
         found.known[place] = known = min(len(part), rows)
