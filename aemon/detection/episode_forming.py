@@ -38,7 +38,7 @@ class Episodes:
 
     def follow(
         self,
-        going_on: Mapping[str, Episode],
+        open_episodes: Mapping[str, Episode],
         entities: npt.NDArray[np.object_],
         anomalies: Mapping[int, Flagged],
         calm: Mask,
@@ -53,7 +53,7 @@ class Episodes:
         and records between the threshold and the score below which a record is calm.
 
         Args:
-            going_on: entity -> current episode of the entity.
+            open_episodes: entity -> current episode of the entity.
             entities: (N,) entity of each record.
             anomalies: row -> the anomaly in that row.
             calm: (N,) True for records with a score so low that the record is calm.
@@ -65,11 +65,11 @@ class Episodes:
         """
         changed: list[Episode] = []
         member: dict[int, int] = {}
-        touched = {entities[row] for row in anomalies} | set(going_on)
+        touched = {entities[row] for row in anomalies} | set(open_episodes)
         for entity in sorted(touched):
             rows = np.flatnonzero(entities == entity)
             calm_before = np.cumsum(calm[rows])
-            current, seen = going_on.get(entity), 0
+            current, seen = open_episodes.get(entity), 0
             for place, row in enumerate(rows.tolist()):
                 if row not in anomalies:
                     continue
@@ -87,7 +87,7 @@ class Episodes:
             passed = int(calm_before[-1]) - seen if len(rows) else 0
             if self._is_over(current, passed, newest or current.ended_at):
                 changed.append(_closed(current, passed))
-            elif current != going_on.get(entity) or passed:
+            elif current != open_episodes.get(entity) or passed:
                 changed.append(replace(current, calm_records=current.calm_records + passed))
         return changed, member
 

@@ -18,10 +18,10 @@ from aemon.detection.detector import Detector
 from aemon.detection.features.columns import named_columns
 from aemon.detection.features.feature_fitting import fit_features
 from aemon.detection.features.feature_map import FeatureMap
-from aemon.detection.looking import ABSENT_SHARE
 from aemon.detection.operation.operation import Operation
 from aemon.detection.operation.operation_fitting import at_work, fit_operation
 from aemon.detection.provenance import Provenance, hash_frame, versions
+from aemon.detection.record_judging import ABSENT_SHARE
 from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.scoring.scorer_fitting import Fitted, ScoringPlan, fit_scorer, hold_out
 from aemon.detection.scoring.trimming import trusted_records
@@ -62,10 +62,10 @@ class Learned:
         provenance: the origin of the training records, and the settings of the training.
         scores: (n,) scores of the calibration records, from members that did not learn from them.
         records: the n calibration records.
-        odd: held-out records that differ from all other records.
+        outliers: held-out records that differ from all other records.
         threshold: settings of the thresholds.
         rate: the target rate.
-        taught: all training records.
+        training_frame: all training records.
         operation: rules that select the records to judge; None if all records are judged.
         mode_scale: conversion of each mode's scores to a common scale; None if no mode has its own
             scale.
@@ -78,10 +78,10 @@ class Learned:
     provenance: Provenance
     scores: npt.NDArray[np.float64]
     records: Frame
-    odd: Frame
+    outliers: Frame
     threshold: ThresholdSettings
     rate: float
-    taught: Frame
+    training_frame: Frame
     operation: Operation | None = None
     mode_scale: ModeScale | None = None
     derivation: Derivation | None = None
@@ -194,8 +194,8 @@ def learn(
     )  # fmt: skip
     return Learned(
         feature_map=feature_map, scorer=fitted.scorer, series=view, provenance=provenance,
-        scores=fitted.scores[calibrating], records=frame.take(rows), rate=rate, taught=working,
-        odd=_standing_out(without_derived(derivation, held_out), fitted, rate),
+        scores=fitted.scores[calibrating], records=frame.take(rows), rate=rate, training_frame=working,
+        outliers=_standing_out(without_derived(derivation, held_out), fitted, rate),
         threshold=settings.threshold, operation=operation, mode_scale=scale, derivation=derivation,
     )  # fmt: skip
 

@@ -66,7 +66,7 @@ class Evidence:
         return self.alike and not self.drifted
 
 
-class Ruling(StrEnum):
+class TrialOutcome(StrEnum):
     """Outcome of a decision on a trial: wait for more records, promote, or reject."""
 
     WAIT = "wait"
@@ -78,7 +78,7 @@ class Ruling(StrEnum):
 class Decision:
     """A decision on a trial, with the reason for it as text."""
 
-    ruling: Ruling
+    outcome: TrialOutcome
     reason: str
 
 
@@ -143,17 +143,17 @@ def decide(evidence: Evidence, wanted: int, *, overdue: bool = False) -> Decisio
     """
     if evidence.records < least_records(wanted, overdue=overdue, asked_for=evidence.asked_for):
         reason = f"on trial: {evidence.records} of {wanted} records"
-        return Decision(ruling=Ruling.WAIT, reason=reason)
+        return Decision(outcome=TrialOutcome.WAIT, reason=reason)
     against = [*_errors(evidence), *_alarms(evidence), *_losses(evidence)]
     if against:
-        return Decision(ruling=Ruling.REJECT, reason="rejected: " + "; ".join(against))
+        return Decision(outcome=TrialOutcome.REJECT, reason="rejected: " + "; ".join(against))
     kept = f", all {evidence.confirmed} confirmed anomalies kept" if evidence.confirmed else ""
     reason = (
         f"promoted: of {evidence.records} records it flagged {evidence.flagged}, the active "
         f"detector {evidence.flagged_by_active}, both {evidence.flagged_by_both}{kept}; "
         f"validation error {evidence.error:.3g}, active detector {evidence.active_error:.3g}"
     )
-    return Decision(ruling=Ruling.PROMOTE, reason=reason)
+    return Decision(outcome=TrialOutcome.PROMOTE, reason=reason)
 
 
 def unfit(why: str) -> Decision:
@@ -161,7 +161,7 @@ def unfit(why: str) -> Decision:
 
     Without this decision the trial would never end, because the detector would judge no records.
     """
-    return Decision(ruling=Ruling.REJECT, reason=f"rejected: {why}")
+    return Decision(outcome=TrialOutcome.REJECT, reason=f"rejected: {why}")
 
 
 def _errors(evidence: Evidence) -> list[str]:

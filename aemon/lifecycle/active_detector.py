@@ -183,7 +183,7 @@ class ActiveDetector:
             decision = rule_on(
                 self._store, self._settings, active, self.shadow, self._clock(), drifted=drifted
             )
-            run.count(ruling=decision.ruling if decision else "")
+            run.count(ruling=decision.outcome if decision else "")
         keep_target_rate(self._store, self.active, self.memory, self._settings)
 
     def wants_training(self, now: datetime) -> str:

@@ -18,7 +18,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.config.values.cron import is_due
 from aemon.detection.drift.column_drift import Reference, drifted_columns
 from aemon.detection.drift.observed_history import ObservedHistory
-from aemon.detection.promotion import Decision, Evidence, Ruling, decide, least_records
+from aemon.detection.promotion import Decision, Evidence, TrialOutcome, decide, least_records
 from aemon.detection.promotion import trial_records as records_of_a_trial
 from aemon.detection.promotion import unfit as ruled_unfit
 from aemon.errors import Remedy
@@ -278,7 +278,9 @@ def stage_of(
     return TrialStage(wanted=wanted, overdue=overdue, ripe=records >= least)
 
 
-def ruling_on(evidence: Evidence | None, stage: TrialStage, *, unfit: str = "") -> Decision | None:
+def outcome_of_trial(
+    evidence: Evidence | None, stage: TrialStage, *, unfit: str = ""
+) -> Decision | None:
     """Return the decision of a trial; None while it continues.
 
     Args:
@@ -291,7 +293,7 @@ def ruling_on(evidence: Evidence | None, stage: TrialStage, *, unfit: str = "") 
     if evidence is None or not stage.ripe:
         return None
     decision = decide(evidence, stage.wanted, overdue=stage.overdue)
-    return None if decision.ruling is Ruling.WAIT else decision
+    return None if decision.outcome is TrialOutcome.WAIT else decision
 
 
 def _whole_minutes(length: timedelta) -> timedelta:

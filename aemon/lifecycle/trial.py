@@ -13,11 +13,11 @@ from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.arrays import Mask
 from aemon.detection.judgement import Judgement, Judging
 from aemon.detection.past import Past
-from aemon.detection.promotion import Decision, Evidence, Ruling
+from aemon.detection.promotion import Decision, Evidence, TrialOutcome
 from aemon.errors import FrameError
 from aemon.frame import Frame
 from aemon.lifecycle.feedback_frames import last_feedback, only, stored_records
-from aemon.lifecycle.policy import ruling_on, stage_of
+from aemon.lifecycle.policy import outcome_of_trial, stage_of
 from aemon.logs import Action, log
 from aemon.records import FeedbackVerdict
 from aemon.store.detectors import StoredDetector
@@ -166,7 +166,7 @@ def rule_on(
             alike=alike,
             asked_for=asked_for,
         )
-    decision = ruling_on(evidence, stage, unfit=shadow.unfit)
+    decision = outcome_of_trial(evidence, stage, unfit=shadow.unfit)
     if decision is not None:
         _carry_out(store, name, active[0], shadow, decision)
     return decision
@@ -177,7 +177,7 @@ def _carry_out(
 ) -> None:
     """Promote or reject the detector on trial."""
     of, reason = shadow.stored, decision.reason
-    if decision.ruling is Ruling.PROMOTE:
+    if decision.outcome is TrialOutcome.PROMOTE:
         promote(store, name, of.id, reason, instead_of=active.id)
         level, action = logging.INFO, Action.DETECTOR_PROMOTED
     else:

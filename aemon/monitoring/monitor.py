@@ -12,9 +12,9 @@ from aemon.lifecycle.active_detector import ActiveDetector
 from aemon.lifecycle.cold_start import first_training, needed_for, needed_records
 from aemon.lifecycle.feedback_excuses import excuses_from
 from aemon.monitoring.backlog import Backlog
-from aemon.monitoring.finding_place import with_known_places
+from aemon.monitoring.hindsight_run import look_back
 from aemon.monitoring.judging import Judge
-from aemon.monitoring.looking_back import look_back
+from aemon.monitoring.restoring_watermark import with_valid_positions
 from aemon.monitoring.review import Review, judge_again
 from aemon.monitoring.suppression import Suppression
 from aemon.reading.monitor_source import open_inbox, open_records
@@ -265,7 +265,7 @@ class Monitor:
             )
         mark = replace(mark, source=now)
         chunk = self.settings.chunk_records
-        return with_known_places(Reader(source), self.name, self._store, mark, chunk)
+        return with_valid_positions(Reader(source), self.name, self._store, mark, chunk)
 
     def _cold_start(self, source: Replayable, run: Run) -> tuple[Outcome, str]:
         wanted = self.wanted = needed_records(self.settings, source)

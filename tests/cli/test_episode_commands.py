@@ -85,8 +85,8 @@ def test_one_is_taken_up_goes_on_and_ends(struck):
     insert(struck / "plant.db", "readings", [
         (LEARNED + 41, next(readings.rows(1, first=LEARNED + 41))[1], *ODD)])  # fmt: skip
     run(struck, "score")
-    (going_on,) = listed(struck, "--open")
-    assert (going_on["id"], going_on["state"], going_on["records"]) == (number, "acknowledged", 2)
+    (ongoing,) = listed(struck, "--open")
+    assert (ongoing["id"], ongoing["state"], ongoing["records"]) == (number, "acknowledged", 2)
     insert(struck / "plant.db", "readings", readings.rows(10, first=LEARNED + 42))
     run(struck, "score")
     assert listed(struck, "--open") == []

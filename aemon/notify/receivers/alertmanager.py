@@ -59,7 +59,7 @@ class Alertmanager:
     def resends(self) -> Resends:
         """Return how the alerts of open episodes are sent again."""
         return Resends(
-            every=SENT_EVERY, most_at_once=ALERTS_AT_ONCE, parts=self.going_on, body=_json
+            every=SENT_EVERY, most_at_once=ALERTS_AT_ONCE, parts=self.ongoing, body=_json
         )
 
     def payload(self, message: Message, now: datetime) -> bytes:
@@ -71,12 +71,12 @@ class Alertmanager:
         if message.event is Event.RESOLVED:
             ends = self._alerts(message, message.severity, now, ends=now)
             return _json(ends[::-1])
-        alerts = self.going_on(message, now)
+        alerts = self.ongoing(message, now)
         if message.event is Event.ESCALATED and message.before is not None:
             alerts.append(self._alert(ALERT_NAME, message, message.before, now, ends=now))
         return _json(alerts)
 
-    def going_on(self, message: Message, now: datetime) -> list[Alert]:
+    def ongoing(self, message: Message, now: datetime) -> list[Alert]:
         """Return the alerts of an open episode, with the end time `now + HELD`.
 
         Raises:

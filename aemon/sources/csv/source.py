@@ -15,6 +15,13 @@ from aemon.errors import SourceConfigError
 from aemon.frame import Roles
 from aemon.records import Watermark
 from aemon.sources.csv.csv_text import CsvText, Dialect
+from aemon.sources.csv.distinct_files import (
+    MOST_COMPARED,
+    RECORDS_COMPARED,
+    Sample,
+    check_apart,
+    sample_of,
+)
 from aemon.sources.csv.files import find_files
 from aemon.sources.csv.header import Header
 from aemon.sources.csv.lines import Line
@@ -31,13 +38,6 @@ from aemon.sources.csv.places import (
 from aemon.sources.csv.settings import CsvSource, FromPath
 from aemon.sources.csv.starts import OpenFile, Starts, Taken, place_behind
 from aemon.sources.csv.tables import FILE_LINE, FROM_PATH, Tables, foreign_note
-from aemon.sources.csv.telling_apart import (
-    MOST_COMPARED,
-    RECORDS_COMPARED,
-    Sample,
-    check_apart,
-    sample_of,
-)
 from aemon.sources.file_systems.opening import FilePath, State, close_path, open_path, state_of
 from aemon.sources.plausible_times import last_time
 from aemon.sources.source import Fetched

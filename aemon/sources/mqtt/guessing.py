@@ -18,7 +18,7 @@ from aemon.sources.mqtt.settings import MqttSource
 from aemon.sources.mqtt.topic_groups import TopicGroup, groups_of
 
 if TYPE_CHECKING:
-    from aemon.sources.mqtt.looking import Topic
+    from aemon.sources.mqtt.broker_listening import Topic
 
 PASSWORD = "${SOURCE_PASSWORD}"  # noqa: S105 -- what stands for one
 _STEPS = [timedelta(seconds=s) for s in (1, 2, 5, 10, 30, 60, 300, 900, 3600)]
@@ -39,7 +39,7 @@ def guess_topics(place: str, seconds: float) -> Guesses:
     """
     settings, topic_filter = _settings(place)
     try:
-        from aemon.sources.mqtt.looking import listen
+        from aemon.sources.mqtt.broker_listening import listen
     except ModuleNotFoundError as error:
         raise missing_client(error) from None
     return guesses_of(listen(settings, seconds), settings, topic_filter)

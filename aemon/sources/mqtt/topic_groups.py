@@ -14,7 +14,7 @@ from aemon.sources.guesses import guess_entity, guess_time
 from aemon.sources.json_values import UnreadableMessageError, document_of, text_of
 
 if TYPE_CHECKING:
-    from aemon.sources.mqtt.looking import Topic
+    from aemon.sources.mqtt.broker_listening import Topic
 
 _MOST_NAMED = (
     40  # maximum columns listed by topic; more columns are written as the level that names them

@@ -12,8 +12,8 @@ import pandas as pd
 from aemon.errors import SourceConfigError
 from aemon.frame import Roles
 from aemon.records import Watermark
-from aemon.sources.csv.telling_apart import MOST_COMPARED, RECORDS_COMPARED, sample_of
-from aemon.sources.csv.telling_apart import check_apart as check_samples
+from aemon.sources.csv.distinct_files import MOST_COMPARED, RECORDS_COMPARED, sample_of
+from aemon.sources.csv.distinct_files import check_apart as check_samples
 from aemon.sources.file_systems.opening import FilePath, close_path, open_path
 from aemon.sources.parquet.footers import Footer, IncompleteError
 from aemon.sources.parquet.many_files import ManyFiles

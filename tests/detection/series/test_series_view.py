@@ -12,7 +12,7 @@ from aemon.config.learning_settings import LearningSettings
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.detector import Detector
 from aemon.detection.learning import train_detector
-from aemon.detection.looking import see
+from aemon.detection.record_judging import see
 from aemon.frame import Frame
 
 START = np.datetime64("2026-03-01", "us")
