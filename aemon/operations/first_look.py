@@ -32,9 +32,12 @@ from aemon.lifecycle.cold_start import (
 )
 from aemon.lifecycle.policy import WHOLE_RHYTHMS, is_young
 from aemon.lifecycle.training_records import unusable
+from aemon.reading.open_buckets import records_for_looking
 from aemon.reading.reader import LOOK_BACK, Read, Reader, arrived_frame
 from aemon.reading.unreadable import Unreadable
 from aemon.sources.host.settings import HostSource
+from aemon.sources.readings.cell_quality import good_cells
+from aemon.sources.readings.settings import ReadingsSettings
 from aemon.sources.source import Arrived, Replayable
 from aemon.sources.source_kinds import check_apart, is_stream, open_replayable, open_stream
 
@@ -254,21 +257,32 @@ def _first_arrivals(settings: MonitorSettings) -> _First:
         pause = settings.source.sample_every
         patience = max(patience, PAUSES_WAITED * pause.total_seconds())
         each = f"a live source with a record every {format_duration(pause)}"
+    source = settings.source
+    readings = source if isinstance(source, ReadingsSettings) and source.holds_readings else None
     began = time.monotonic()
     deadline = began + min(patience, MOST_WAIT_SECONDS)
     with closing(open_stream(settings.source, clock=utc_now)) as stream:
         first = stream.take(_AT_ONCE)
         table = first.table
-        while len(table) < LIVE_RECORDS and time.monotonic() < deadline:
+        wanted = (
+            LIVE_RECORDS if readings is None else _AT_ONCE
+        )  # readings of as many tags as there are
+        while len(table) < wanted and time.monotonic() < deadline:
             time.sleep(0.1)
             arrived = stream.take(_AT_ONCE).table
             if len(arrived):
                 table = pd.concat([table, arrived], ignore_index=True) if len(table) else arrived
-            if first.finish_before is not None:
+            if first.finish_before is not None and readings is None:
                 table = _joined(table, stream.roles)
         described, roles = stream.describe(), stream.roles
     count, seconds = len(table), time.monotonic() - began
-    records = f"{count or 'no'} record{'' if count == 1 else 's'} arrived in {seconds:.1f} s"
+    word = "record" if readings is None else "reading"
+    records = f"{count or 'no'} {word}{'' if count == 1 else 's'} arrived in {seconds:.1f} s"
+    if readings is not None:
+        table, roles = records_for_looking(readings, table, roles, utc_now())
+    elif isinstance(source, ReadingsSettings) and len(table):
+        table = good_cells(table, source.cell_qualities)
+    count = len(table)
     frame = arrived_frame(Arrived(table=table, more=False), roles)
     names = judged_columns([str(name) for name in table], roles, settings.columns)
     return _First(

@@ -16,6 +16,7 @@ from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
 from aemon.errors import NotFoundError, RefusedError
 from aemon.frame import Identified, identify
+from aemon.reading.open_buckets import OpenBuckets
 from aemon.reading.unreadable import WHY
 from aemon.sources.push.batches import Batch, Problem
 from aemon.sources.push.remote_write import SampleReader
@@ -77,6 +78,7 @@ class PushDesk:
         self._committed = self._durable = 0  # numbers of requests: committed, and safe on the disk
         self._synchronising = threading.Lock()
         self._excess: dict[str, int] = {}  # monitor -> records written since the last drop
+        self._buckets: dict[str, tuple[PushSource, OpenBuckets]] = {}
 
     def accept(self, monitor: str, batch: Batch, request: str | None) -> Pushed:
         """Store the records of a request; return after the records are on the disk.
@@ -102,6 +104,7 @@ class PushDesk:
         )
         keep = max(settings.max_training_records, settings.min_records or 0)
         with self._writing:
+            self._open_buckets(monitor, settings.source)
             due = self._excess.get(monitor, keep) >= EXCESS_SHARE * keep
             new, counts = self._keep(monitor, rows, keep if due else None, beside)
             self._excess[monitor] = new + (0 if due else self._excess.get(monitor, keep))
@@ -249,6 +252,15 @@ class PushDesk:
         table = pd.DataFrame(named)
         return identify(table, roles, times), table
 
+    def _open_buckets(self, monitor: str, source: PushSource) -> None:
+        """Prepare the open buckets of a monitor that takes readings, by its present settings."""
+        known = self._buckets.get(monitor)
+        if known is not None and known[0] == source:
+            return
+        self._buckets.pop(monitor, None)
+        if source.holds_readings:
+            self._buckets[monitor] = (source, OpenBuckets(source, self._store, monitor))
+
     def _keep(
         self, monitor: str, rows: list[Row], keep: int | None, beside: Beside
     ) -> tuple[int, Counter[str]]:
@@ -257,8 +269,12 @@ class PushDesk:
         If the database refuses the rows, write each half separately, until the refused records are
         found. These records are stored as rejected.
         """
+        buckets = self._buckets.get(monitor)
         try:
-            kept = keep_history(self._store, monitor, rows, keep, beside)
+            if buckets is not None:
+                kept = buckets[1].keep(rows, beside)
+            else:
+                kept = keep_history(self._store, monitor, rows, keep, beside)
         except RefusedError:
             if not rows:
                 raise

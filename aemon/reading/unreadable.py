@@ -22,7 +22,11 @@ WHY = {
     "no_value": "no value of a configured column",
     "too_many_columns": "more columns than a record may have",
     "too_long": "a payload of more than 1 MB",
-    "too_late": "a time whose record was judged already",
+    "too_late": "a time whose record was made or judged already",
+    "time_ahead": "a time more than an hour ahead of the clock",
+    "no_tag": "no name of a tag",
+    "not_a_number": "texts where a column needs numbers",
+    "too_many_readings": "no room, because too many readings are in open buckets",
     "duplicate_key": "a key that is repeated further down",
 }
 _UNREADABLE = ("no_time", "time_out_of_range", "no_key", "key_too_long")

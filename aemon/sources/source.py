@@ -62,7 +62,9 @@ class Arrived:
         set_aside: received data that cannot be read.
         finish_before: set if the rows are parts of records. The inbox joins parts with the same
             entity and key; if a column has two values, the later value counts. Records received
-            before this time are complete and may be judged. None if each row is a whole record.
+            before this time are complete and may be judged. None if each row is a whole record. If
+            the settings make records from readings (`bucket`, `pivot`), a bucket may close only if
+            its last reading was received before this time; None if the stream cannot say.
         note: data about these records, for `resume` in a later process; None if there is none.
         done: function to call once these records and their note are in the store; calls are in
             the order of the `take`s. It acknowledges the records to the server or broker, and

@@ -45,6 +45,7 @@ class GroupMember:
         waiting: the messages that have arrived.
         problem: the error that stops messages from arriving; None if there is none.
         assigned: the partitions that this member reads; None if no partitions are assigned.
+        assigned_since: when partitions were last assigned; None if none are assigned.
         note_is_due: whether a note should be stored, because partitions were assigned.
         commits: whether offsets are committed.
     """
@@ -65,6 +66,7 @@ class GroupMember:
         self.waiting = Waiting()
         self.problem: AemonError | None = None
         self.assigned: list[Partition] | None = None
+        self.assigned_since: datetime | None = None
 
     def resume(self, notes: list[str], wake: Any) -> None:
         """Join the group, and continue where an earlier process ended."""
@@ -145,7 +147,7 @@ class GroupMember:
             if self._joins:
                 self._commit(consumer, wait=True)
         finally:
-            self.assigned = None
+            self.assigned = self.assigned_since = None
             consumer.close()
 
     def _received(self, consumer: ck.Consumer) -> Iterator[Message]:
@@ -209,6 +211,7 @@ class GroupMember:
         begins = [self._begin(consumer, one) for one in committed]
         consumer.assign(begins)
         self.assigned = [(one.topic, one.partition) for one in begins]
+        self.assigned_since = self._clock()
         self._paused = False
         self.problem = None
         self.note_is_due |= bool(begins)
@@ -246,7 +249,7 @@ class GroupMember:
     def _on_lost(self, consumer: ck.Consumer, partitions: list[TopicPartition]) -> None:
         if not self._over.is_set():  # after `close`, arrived messages are still handed over
             self.waiting.drop((one.topic, one.partition) for one in partitions)
-        self.assigned = None
+        self.assigned = self.assigned_since = None
         consumer.unassign()
 
     def _look(self, consumer: ck.Consumer) -> None:
@@ -263,6 +266,7 @@ class GroupMember:
                 begins.append(TopicPartition(topic, number, max(low, high - LOOKED_BACK)))
         consumer.assign(begins)
         self.assigned = [(one.topic, one.partition) for one in begins]
+        self.assigned_since = self._clock()
 
     def _on_error(self, error: KafkaError) -> None:
         """Store an error in `problem`, unless only the connection to a single broker failed."""

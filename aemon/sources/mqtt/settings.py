@@ -6,11 +6,12 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from aemon.config.source_settings import FORMAT, SourceSettings, TimeFormat
+from aemon.config.source_settings import FORMAT, TimeFormat
 from aemon.config.values.scalars import AtKeyError, FileBeside
 from aemon.config.values.times import Duration, TimeZone
 from aemon.sources.json_paths import read_path
 from aemon.sources.mqtt.topics import TopicFilter, check_filter
+from aemon.sources.readings.settings import ReadingsSettings
 
 PORT, TLS_PORT = 1883, 8883
 MOST_TOPICS = 1_000
@@ -60,7 +61,7 @@ Values = (
 )
 
 
-class MqttSource(SourceSettings):
+class MqttSource(ReadingsSettings):
     """Messages of an MQTT broker: sensor values by topic, plain or in JSON."""
 
     opened_by: ClassVar[str] = "aemon.sources.mqtt.opening:open_source"
@@ -158,6 +159,8 @@ class MqttSource(SourceSettings):
             for key in ("ca_file", "cert_file"):
                 if getattr(self, key) is not None:
                     raise AtKeyError(key, "has no effect without TLS; write url: mqtts://...")
+        if self.every is not None and self.holds_readings:
+            raise AtKeyError("every", "is for messages without pivot and bucket; leave it out")
         if self.key is not None and self.joined_every is not None:
             raise AtKeyError(
                 "key", "a record of several messages has no key; leave key or every out"
@@ -186,6 +189,8 @@ class MqttSource(SourceSettings):
 
     @property
     def joined_every(self) -> timedelta | None:
-        """The period whose messages make one record; None if each message is a record."""
+        """The period whose messages make one record; None if each is a record or a reading."""
+        if self.holds_readings:
+            return None
         several = len(self.topics) > 1 or any(isinstance(v, int) for v in self.topics.values())
         return self.every or (timedelta(seconds=10) if several else None)

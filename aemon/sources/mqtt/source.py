@@ -151,12 +151,19 @@ class Mqtt:
         After a new connection no record is complete for a while, because the messages that the
         broker has kept must arrive first.
         """
-        if self._every is None:
+        patience = self._patience
+        if patience is None:
             return None
-        patience = self._every + self._settings.wait
         since = self._connection.subscribed_since
         now = self._clock()
         return now - patience if since is not None and now - since > patience else _LONG_AGO
+
+    @property
+    def _patience(self) -> timedelta | None:
+        """How long the parts of a record, or the readings of a bucket, may take to arrive."""
+        if self._every is not None:
+            return self._every + self._settings.wait
+        return self._settings.readings_wait
 
     def _row(self, reading: Reading, arrived: datetime) -> dict[str, Any]:
         time = reading.time

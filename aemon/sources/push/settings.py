@@ -1,14 +1,15 @@
 """Settings of a source of kind push."""
 
 from datetime import timedelta
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from aemon.config.source_settings import FORMAT, SourceSettings, TimeFormat
-from aemon.config.values.scalars import Settings
+from aemon.config.source_settings import FORMAT, TimeFormat
+from aemon.config.values.scalars import AtKeyError, Settings
 from aemon.config.values.times import Duration, TimeZone
 from aemon.sources.push.series_columns import read_selector
+from aemon.sources.readings.settings import ReadingsSettings
 
 Name = Annotated[str, Field(min_length=1)]
 
@@ -41,7 +42,7 @@ class RemoteWrite(Settings):
     )
 
 
-class PushSource(SourceSettings):
+class PushSource(ReadingsSettings):
     """Records that programs send over HTTP: JSON, CSV, InfluxDB lines, Prometheus remote write."""
 
     opened_by: ClassVar[str] = "aemon.sources.push.source:open_source"
@@ -64,3 +65,12 @@ class PushSource(SourceSettings):
     remote_write: RemoteWrite | None = Field(
         None, description="accept samples that a Prometheus sends; null: accept none"
     )
+
+    @model_validator(mode="after")
+    def _makes_records_once(self) -> Self:
+        if self.remote_write is not None and self.holds_readings:
+            key = "pivot" if self.pivot is not None else "bucket"
+            raise AtKeyError(
+                key, "does not go with remote_write, which makes its own records of each step"
+            )
+        return self

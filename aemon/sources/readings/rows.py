@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -127,8 +128,7 @@ class RowReader:
                 unusable[place] = f"a reading without {self._pivot.name}"
             good &= ~nameless
         micros = times.astype("datetime64[us]").astype(np.int64)
-        floors = (micros - self._offset) // self.every * self.every + self._offset
-        buckets = np.where(good, floors, NO_BUCKET)
+        buckets = np.where(good, self.beginnings(micros), NO_BUCKET)
         entities = self._entities(table)
         values = self._values(table[good])
         return Rows(
@@ -145,6 +145,14 @@ class RowReader:
             lost=fetched.unreadable,
             given_up=fetched.given_up,
         )
+
+    def beginning(self, micros: int) -> int:
+        """Return the beginning of the bucket of a time; microseconds since 1970."""
+        return (micros - self._offset) // self.every * self.every + self._offset
+
+    def beginnings(self, micros: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return for each time (N,) the beginning of its bucket; microseconds since 1970."""
+        return (micros - self._offset) // self.every * self.every + self._offset
 
     def _check(self, table: pd.DataFrame) -> None:
         needed = []
@@ -245,6 +253,16 @@ def check_count(tags: Collection[str]) -> None:
             f"pivot.name: the column holds more than {MOST_TAGS:,} names",
             todo="name the column that holds the name of the tag, or read fewer tags by a query",
         )
+
+
+@lru_cache(maxsize=10_000)
+def bucket_text(micros: int) -> str:
+    """Return the beginning of a bucket as text, which is the key of its records.
+
+    >>> bucket_text(60_000_000)
+    '1970-01-01T00:01:00Z'
+    """
+    return f"{pd.Timestamp(int(micros), unit='us').isoformat()}Z"
 
 
 def _microseconds(length: timedelta) -> int:

@@ -1,4 +1,4 @@
-"""Settings for making records from readings, common to all kinds of replayable source."""
+"""Settings for making records from readings, common to many kinds of source."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -120,7 +120,7 @@ class Hold(Settings):
 
 
 class ReadingsSettings(SourceSettings):
-    """Settings of a replayable source with rows that may be readings."""
+    """Settings of a source whose rows, or messages, may be readings."""
 
     pivot: Pivot | None = Field(
         None,
@@ -156,6 +156,13 @@ class ReadingsSettings(SourceSettings):
     def holds_readings(self) -> bool:
         """Whether rows are readings, so that records must be made from them."""
         return self.pivot is not None or self.bucket is not None
+
+    @property
+    def readings_wait(self) -> timedelta | None:
+        """How long a record waits for readings; None if rows are records."""
+        if self.bucket is not None:
+            return self.bucket.wait
+        return self.pivot.wait if self.pivot is not None else None
 
     @property
     def row_quality(self) -> Quality | None:

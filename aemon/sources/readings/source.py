@@ -14,8 +14,8 @@ from aemon.records import Watermark
 from aemon.sources.readings.gathering import Gatherer, ReadReport
 from aemon.sources.readings.making import making_of
 from aemon.sources.readings.position import Place, read_place, write_place
-from aemon.sources.readings.rows import NO_BUCKET, RowReader
-from aemon.sources.readings.settings import WAIT, ReadingsSettings
+from aemon.sources.readings.rows import NO_BUCKET, RowReader, bucket_text
+from aemon.sources.readings.settings import ReadingsSettings
 from aemon.sources.readings.walk import Walk, Walked
 from aemon.sources.source import ChecksApart, Fetched, Replayable
 
@@ -65,8 +65,7 @@ class Readings:
         self._below = below
         self._clock = clock
         self._pivots = settings.pivot is not None
-        bucket, pivot = settings.bucket, settings.pivot
-        wait = bucket.wait if bucket is not None else pivot.wait if pivot is not None else WAIT
+        wait = settings.readings_wait or timedelta(0)
         self._wait = wait
         self._settings = settings
         rows = RowReader(settings, below.roles)
@@ -220,7 +219,7 @@ class Readings:
         walk.make(self._ends(walk, closed, stopped=stopped))
         if walk.newest > naive_utc(now + AHEAD).astype(np.int64):
             report.warnings.append(
-                f"the newest reading, of {_written(walk.newest)}, is ahead of the clock: its record "
+                f"the newest reading, of {bucket_text(walk.newest)}, is ahead of the clock: its record "
                 "waits"
             )
         report.warnings += [
@@ -297,7 +296,7 @@ class Readings:
     def _with_roles(self, made: pd.DataFrame) -> pd.DataFrame:
         """Return records (N rows) with the columns that identify a record: time, key, entity."""
         roles = self.roles
-        keys = pd.Series([_written(bucket) for bucket in made["bucket"]], dtype="str")
+        keys = pd.Series([bucket_text(bucket) for bucket in made["bucket"]], dtype="str")
         table = made.drop(columns=["bucket", "entity"]).reset_index(drop=True)
         table.insert(0, roles.time, keys)
         table.insert(1, roles.key, keys)
@@ -316,10 +315,6 @@ def _sparse(made: pd.DataFrame) -> str:
         f"a record holds {share * len(tags):.1f} of {len(tags)} tags on average, because tags have "
         "different times; bucket: 1m, for example, makes one record of the readings of a minute"
     )
-
-
-def _written(micros: int) -> str:
-    return f"{pd.Timestamp(int(micros), unit='us').isoformat()}Z"
 
 
 def _nothing(place: Place) -> Walked:

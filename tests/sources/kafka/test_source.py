@@ -3,8 +3,9 @@
 import io
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import fastavro
 import pytest
@@ -14,6 +15,7 @@ from aemon.errors import SourceConfigError, SourceError
 from aemon.frame import check_frame
 from aemon.reading.inbox import Inbox
 from aemon.reading.inbox_records import InboxRecords
+from aemon.reading.open_buckets import OpenBuckets
 from aemon.sources.kafka import connecting
 from aemon.sources.kafka.opening import open_source
 from aemon.sources.kafka.settings import KafkaSource
@@ -33,9 +35,12 @@ def cluster():
         yield cluster
 
 
+def settings_of(cluster, **more):
+    return {"servers": cluster.servers, "topics": cluster.topic, "group": "pumps", **more}
+
+
 def kafka(cluster, **more):
-    given = {"servers": cluster.servers, "topics": cluster.topic, "group": "pumps", **more}
-    return open_source(KafkaSource.model_validate(given), utc_now)
+    return open_source(KafkaSource.model_validate(settings_of(cluster, **more)), utc_now)
 
 
 @pytest.fixture
@@ -295,6 +300,44 @@ def test_a_full_inbox_pauses_the_partitions_and_loses_nothing(cluster, listen, m
             arrived.done()
     assert seen == list(range(600))
     assert arrived.lost == 0
+
+
+def test_readings_become_records_of_whole_buckets_over_a_crash(cluster, inbox_of, store, clock):
+    made = {
+        "pivot": {"name": "tag", "value": "value"},
+        "bucket": {"every": "1m", "wait": "300ms", "aggregate": {"state": "last"}},
+        "entity": "$key",
+        "time": "$.ts",
+    }
+    buckets = partial(OpenBuckets, KafkaSource.model_validate(settings_of(cluster, **made)))
+
+    def reading(inbox):
+        inbox._buckets = buckets(store, "pumps")
+        return inbox
+
+    def said(second, tag, value):
+        ts = (clock.now + timedelta(seconds=second - 600)).isoformat()
+        cluster.say(json.dumps({"ts": ts, "tag": tag, "value": value}), key="p1")
+
+    first = reading(inbox_of(**made))
+    said(0, "flow", 1)
+    said(10, "state", "on")
+    wait_for(lambda: len(first._stream._member.waiting) == 2)
+    first.write_arrived()
+    die(first)
+    second = reading(inbox_of(**made))
+    said(50, "flow", 3)
+    said(70, "flow", 8)
+    wait_for(lambda: len(second._stream._member.waiting) == 2)
+    second.write_arrived()
+    clock.forward(timedelta(seconds=30))  # no reading has arrived for the wait
+    second._stream._clock = clock
+    second._stream._member.assigned_since = clock.now - timedelta(seconds=1)
+    assert second.write_arrived() == 2
+    table = InboxRecords(store, "pumps").fetch(None, 10).table
+    assert table["flow"].tolist() == [2.0, 8.0]
+    assert table["state"].fillna("missing").tolist() == ["on", "missing"]
+    assert table["entity"].tolist() == ["p1", "p1"]
 
 
 def test_a_broker_that_goes_and_comes_back_loses_and_doubles_nothing(cluster, inbox_of, store):
