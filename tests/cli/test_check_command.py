@@ -244,7 +244,9 @@ def test_check_refuses_what_training_would_refuse_for_keys_that_come_again(folde
     source = sql(folder, "daily").replace("key: id", "key: number")
     add_monitor(folder, "daily", source, f"    min_records: {LEARNED}\n")
     text = run(folder, "check", "daily", code=ExitCode.DATA).stdout
-    told = "of the first 200 records only 50 can be used: 150 with a key that is repeated further down"
+    told = (
+        "of the first 200 records only 50 can be used: 150 with a key that is repeated further down"
+    )
     assert told in " ".join(text.split())
     assert "entity: NAME" in " ".join(text.split())
     failed = run(folder, "train", "daily", code=ExitCode.DATA).stderr

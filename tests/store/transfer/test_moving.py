@@ -438,7 +438,11 @@ def damaged(number: int, old: str, new: str):
         ("scores.jsonl", damaged(6, '"verdict":"normal"', '"verdict":null'), "line 6: .*missing"),
         ("scores.jsonl", damaged(7, '"event_time":"', '"event_time":"x'), "line 7: .*isoformat"),
         ("scores.jsonl", damaged(1, '"revision":1', '"revision":"one"'), "lines? 1-"),
-        ("artifacts.jsonl", damaged(1, '"content":"', '"content":"*'), "line 1: not a row of artifacts"),
+        (
+            "artifacts.jsonl",
+            damaged(1, '"content":"', '"content":"*'),
+            "line 1: not a row of artifacts",
+        ),
         ("runs.jsonl", lambda content: content * 2, "runs.jsonl"),
         ("scores.jsonl", lambda _: None, "scores.jsonl: is missing"),
         ("manifest.json", lambda _: None, "manifest.json is missing"),
