@@ -62,7 +62,7 @@ class Learned:
         provenance: the origin of the training records, and the settings of the training.
         scores: (n,) scores of the calibration records, from members that did not learn from them.
         records: the n calibration records.
-        outliers: held-out records that differ from all other records.
+        unusual: held-out records that differ from all other records.
         threshold: settings of the thresholds.
         rate: the target rate.
         training_frame: all training records.
@@ -78,7 +78,7 @@ class Learned:
     provenance: Provenance
     scores: npt.NDArray[np.float64]
     records: Frame
-    outliers: Frame
+    unusual: Frame
     threshold: ThresholdSettings
     rate: float
     training_frame: Frame
@@ -195,7 +195,7 @@ def learn(
     return Learned(
         feature_map=feature_map, scorer=fitted.scorer, series=view, provenance=provenance,
         scores=fitted.scores[calibrating], records=frame.take(rows), rate=rate, training_frame=working,
-        outliers=_standing_out(without_derived(derivation, held_out), fitted, rate),
+        unusual=_standing_out(without_derived(derivation, held_out), fitted, rate),
         threshold=settings.threshold, operation=operation, mode_scale=scale, derivation=derivation,
     )  # fmt: skip
 

@@ -137,8 +137,8 @@ def _learn(chosen: TrainingRecords, settings: MonitorSettings) -> tuple[Training
     unusual: list[Identity] = []
     most = MOST_SHARE * len(learned.training_frame)
     for _ in range(ROUNDS):
-        unusual += learned.outliers.identities
-        if not len(learned.outliers) or len(unusual) > most:
+        unusual += learned.unusual.identities
+        if not len(learned.unusual) or len(unusual) > most:
             break
         chosen = chosen.without_unusual(unusual)
         learned = learn(chosen.frame, settings.learning, seed, rate=rate)
