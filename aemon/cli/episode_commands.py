@@ -28,7 +28,9 @@ def list_(
     only_open: Annotated[
         bool, typer.Option("--open", help="Only episodes that are not closed.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, help="At most this number of episodes, newest first.")
+    ] = 20,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
@@ -81,7 +83,7 @@ def close(
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Close an episode by hand; the next anomaly begins a new one."""
+    """Close an episode by hand; the next anomaly begins a new episode."""
     from aemon.operations.episode_handling import close_episode
 
     with open_installation(config) as installation:
@@ -91,7 +93,9 @@ def close(
 @app.command()
 def label(
     number: IdArgument,
-    text: Annotated[str, typer.Argument(help="The name: 'stuck sensor'; '' removes it.")],
+    text: Annotated[
+        str, typer.Argument(help="The name, such as 'stuck sensor'; '' removes the name.")
+    ],
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:

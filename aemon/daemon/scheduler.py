@@ -26,10 +26,10 @@ from aemon.records import Job, Outcome
 from aemon.threads import first_dead, start_thread, thread_errors
 
 SCORING_AT_ONCE = 10  # scoring runs that are not slow; further runs wait
-MOST_WAITING = 1000  # trainings of one monitor that wait for a worker, dropped ones included
+MOST_WAITING = 1000  # trainings of one monitor that wait for a worker, also dropped trainings
 HEARTBEAT_SECONDS = 5
 HURRY = timedelta(milliseconds=500)  # pause before the next step of a backlog
-FIRST_PRUNE = timedelta(minutes=1)  # after the start: a daemon that keeps failing removes nothing
+FIRST_PRUNE = timedelta(minutes=1)  # after the start: a daemon that ends at once removes nothing
 
 _UTC = ZoneInfo("UTC")
 _MISSED = {
@@ -237,7 +237,7 @@ class Scheduler:
     def start_over(self) -> None:
         """Run every job now: after the clock was set, planned ticks may be far in the future."""
         for job in self._scheduler.get_jobs():
-            with suppress(JobLookupError):  # it was dropped, or has run, since it was listed
+            with suppress(JobLookupError):  # the job was dropped, or has run, in the meantime
                 job.modify(next_run_time=self._clock())
 
     def stop(self) -> None:

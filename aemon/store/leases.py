@@ -131,9 +131,10 @@ def _free(
     me: Replica,
     now: datetime,
 ) -> list[str]:
-    """Return the named monitors without a live holder, sorted by a hash with the replica's name.
+    """Return the monitors of `names` without a live holder, sorted by a hash.
 
-    Each replica has a different order, so that two replicas rarely try to take the same lease.
+    The hash of the monitor's name and this replica's name gives each replica a different order, so
+    that two replicas rarely try to take the same lease.
     """
     free = [
         row.monitor
@@ -146,8 +147,8 @@ def _free(
 def share_of(monitors: int, held: Mapping[str, int], me: Replica) -> int:
     """Return how many monitors a replica may hold.
 
-    The equal share is rounded up. It is rounded down while another replica holds less than the
-    rounded-down share. In the end, the numbers of any two replicas differ by at most one.
+    The share is monitors divided by replicas, rounded up. It is rounded down while another replica
+    holds less than the rounded-down share. In the end, any two replicas differ by at most one.
 
     Args:
         monitors: number of configured monitors.
@@ -160,7 +161,7 @@ def share_of(monitors: int, held: Mapping[str, int], me: Replica) -> int:
 
 
 def some_free(store: Store, names: Collection[str]) -> bool:
-    """Return whether a replica has released one of the named monitors and no replica holds it.
+    """Return whether one of these monitors was released by a replica and has no new holder.
 
     Raises:
         StoreError: the database fails.
@@ -243,7 +244,7 @@ def _renew(
     known: Mapping[str, int],
     until: datetime,
 ) -> dict[str, int]:
-    """Renew leases of a replica; return monitor -> token of the leases that it still holds."""
+    """Renew leases of a replica; return monitor -> token of each lease that was not lost."""
     tokens: dict[str, int] = {}
     for some in _pieces(names):
         own = (leases.c.holder == me.name, leases.c.monitor.in_(some))

@@ -33,7 +33,8 @@ class Mark:
     """The watermark of a monitor, its source, and the generation that a writer must know.
 
     Attributes:
-        watermark: the position up to which the monitor has read its source; None before the first.
+        watermark: the position up to which the monitor has read its source; None if the monitor
+            has no watermark yet.
         source: identity of the source.
         generation: number of moves of the watermark; 0 if the monitor has no watermark yet.
         settled: an earlier position, older than the watermark by the lateness. Records up to

@@ -65,7 +65,7 @@ def take_memory(megabytes: int) -> None:
 
 
 def test_a_worker_over_its_memory_limit_is_killed_and_says_how_much_it_took(workers):
-    with pytest.raises(WorkerError, match=r"took \d+ MB, more than the 200 MB it may") as raised:
+    with pytest.raises(WorkerError, match=r"took \d+ MB, more than the allowed 200 MB") as raised:
         workers.submit(take_memory, 400, memory=200_000_000).result(30)
     assert "life.train_memory" in raised.value.todo
 

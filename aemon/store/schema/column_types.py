@@ -37,7 +37,7 @@ class UtcTime(sa.TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return type text for SQLite, which has no type for times, and else `timestamptz`."""
+        """Return type text for SQLite, which has no type for times; `timestamptz` for PostgreSQL."""
         return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else self.impl)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:

@@ -70,7 +70,8 @@ def _write(store: Store, file: IO[bytes], batch: int) -> Counts:
     ) as archive:
         with store.reading() as connection:
             if connection.dialect.name == "postgresql":
-                # The default level shows each statement the rows that were committed before it.
+                # At the default isolation level, each statement reads the rows that are committed
+                # when the statement begins.
                 connection.execution_options(isolation_level="REPEATABLE READ")
             noted = {
                 table.name: write_entry(archive, table, _rows(connection, table, batch))
