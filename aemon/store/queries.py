@@ -335,7 +335,7 @@ class JudgedRecord:
 def judged_records(
     store: Store, monitor: str, key: str, *, prefix: bool = False
 ) -> list[JudgedRecord]:
-    """Return the newest verdicts on record `key`; with `prefix`, on all keys that begin with it."""
+    """Return the newest verdicts on record `key`; with `prefix`, on keys that begin with `key`."""
     same = (
         scores.c.record_key.startswith(key, autoescape=True)
         if prefix

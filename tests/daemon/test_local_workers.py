@@ -54,7 +54,7 @@ def test_any_other_error_becomes_a_worker_error(workers):
 
 
 def test_a_worker_killed_for_memory_is_a_failure_with_a_reason(workers):
-    with pytest.raises(WorkerError, match="out of memory"):
+    with pytest.raises(WorkerError, match="lack of memory"):
         workers.submit(die, signal.SIGKILL).result(30)
 
 
