@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="About episodes: adjacent anomalies of one entity.", no_args_is_help=True)
 
-MOST_RECORDS = 20  # shown of an episode
+MOST_RECORDS = 20  # records that are shown of an episode
 
 IdArgument = Annotated[int, typer.Argument(metavar="ID", help="The episode, as `list` shows it.")]
 NoteOption = Annotated[str, typer.Option(help="A note on the episode.")]

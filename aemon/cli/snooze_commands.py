@@ -1,4 +1,4 @@
-"""`aemon snooze`: suppress a monitor's anomalies for a while; they are stored with the reason."""
+"""`aemon snooze`: suppress a monitor's anomalies for a while, and store them with the reason."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

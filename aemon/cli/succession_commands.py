@@ -34,8 +34,8 @@ def promote(
 def rollback(config: ConfigOption = CONFIG_FILE, monitor: MonitorOption = None) -> None:
     """Go back to the detector that was active before the present active detector.
 
-    The next scoring run judges with that detector. A detector on trial stays
-    on trial.
+    The next scoring run judges with the earlier detector. A detector on trial
+    stays on trial.
     """
     from aemon.operations.succession_by_hand import roll_back_detector
 

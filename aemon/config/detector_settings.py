@@ -21,7 +21,10 @@ DetectorKind = Literal[
 
 
 class DetectorSettings(Settings):
-    """Kind, size and training of detectors. The defaults are measured; change them with data."""
+    """Kind, size and training of detectors.
+
+    The defaults come from measurements; `aemon tune` measures other settings on a monitor's records.
+    """
 
     kind: DetectorKind = Field(
         "auto", description="kind of detector: `aemon kinds` describes each of them"

@@ -177,7 +177,7 @@ class Runner:
         return report
 
     def note(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> RunReport:
-        """Write a tick that did not run into the ledger, with the reason."""
+        """Write a ledger row for a tick that did not run, with the reason."""
         now = self._clock()
         report = Run().report(monitor, job, outcome, reason, (now, now))
         self._save(report, None, at_once=not self._outage.is_on)

@@ -125,7 +125,7 @@ class Scheduler:
         self._scheduler.add_listener(self._listen, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
 
     def start(self, heartbeat: Callable[[], None]) -> None:
-        """Start the ticks; call `heartbeat` now and then every `HEARTBEAT_SECONDS`.
+        """Start the ticks; call `heartbeat` at once, and again every `HEARTBEAT_SECONDS`.
 
         If the ticks stop, `heartbeat` is no longer called.
 
@@ -189,7 +189,7 @@ class Scheduler:
         )
 
     def hurry(self, monitor: str) -> None:
-        """Move a monitor's next tick to `HURRY` from now, so that the present run can end first."""
+        """Move a monitor's next tick to `HURRY` from now, a pause in which the present run can end."""
         soon = self._clock() + HURRY
         job = self._scheduler.get_job(_id(Job.SCORE, monitor))
         if job is None or (job.next_run_time is not None and job.next_run_time <= soon):

@@ -38,7 +38,7 @@ class _Task:
 class Slots(Executor):
     """An executor with a thread for each task, with at most `slots` quick tasks at a time.
 
-    A task that becomes slow continues, but no longer counts. With a thread pool, ten hanging
+    A task that becomes slow continues, but is no longer counted. With a thread pool, ten hanging
     sources would make a thousand other sources wait until the timeouts. A thread pool of the
     standard library also loses a task if no thread can be started. Here, the task waits until a
     thread can be started.

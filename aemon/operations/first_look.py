@@ -281,7 +281,7 @@ def _first_arrivals(settings: MonitorSettings) -> _First:
 
 
 def _joined(parts: pd.DataFrame, roles: Roles) -> pd.DataFrame:
-    """Return a table in which the parts of each record are joined to one row, complete or not."""
+    """Return a table with one row for each record: the joined parts, even if some are missing."""
     names = [name for name in (roles.entity, roles.key) if name is not None]
     return parts.groupby(names, sort=False, as_index=False).last() if len(parts) else parts
 

@@ -21,7 +21,7 @@ A larger backlog is notified as one summary.
 
 
 def known_since(store: Store, receiver: str) -> datetime:
-    """Return the time from which a receiver is notified of episodes; store now for a new receiver.
+    """Return the time since which a receiver is notified; for a new receiver, store the time now.
 
     Raises:
         StoreError: the database fails.

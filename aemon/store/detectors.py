@@ -289,7 +289,7 @@ def detector_row(store: Store, monitor: str, version: int) -> dict[str, Any] | N
 
 
 def detector_rows(store: Store, monitor: str) -> list[dict[str, Any]]:
-    """Return all columns of all detectors of a monitor, with newest thresholds, oldest first.
+    """Return all columns of a monitor's detectors and of their newest thresholds, oldest first.
 
     Raises:
         StoreError: the database fails.

@@ -26,12 +26,12 @@ _LIBPQ: dict[str, int | str] = {
     "tcp_user_timeout": 60_000,  # milliseconds
 }
 _ABOUT_ROWS = ("22", "23", "54")
-"""PostgreSQL's error classes for errors of rows: invalid data, constraints, limits of size."""
+"""PostgreSQL's classes of errors that rows cause: invalid data, constraints, limits of size."""
 READ_ONLY = "aemon_read_only"  # execution option: the connection takes no write lock of SQLite
 
 
 def store_url(text: str) -> URL:
-    """Parse a store's URL; plain `postgresql://` means psycopg 3.
+    """Parse a store's URL; `postgresql://` without a driver selects psycopg 3.
 
     Raises:
         ConfigError: the text is not a database URL, or aemon does not support the database.

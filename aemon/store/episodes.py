@@ -190,7 +190,7 @@ def reported_before(
     Args:
         connection: an open connection.
         monitor: name of the monitor.
-        until: latest begin of an episode, an event time.
+        until: only episodes that began at this event time or earlier.
         most: the largest number of episodes.
     """
     query = (

@@ -59,8 +59,7 @@ class Knowledge:
 
     Attributes:
         known: monitor -> token of the leases that the replica held until now; None at its first
-            heartbeat. At the first heartbeat, leases under the replica's name belong to an earlier
-            daemon of the same name, and the replica takes over these leases.
+            heartbeat, at which it takes over the leases of an earlier daemon of the same name.
         gone: a function that returns whether a holder is certainly dead.
         busy: monitors with a run in progress; they are released last.
     """
@@ -147,8 +146,9 @@ def _free(
 def share_of(monitors: int, held: Mapping[str, int], me: Replica) -> int:
     """Return how many monitors a replica may hold.
 
-    The share is monitors divided by replicas, rounded up. It is rounded down while another replica
-    holds less than the rounded-down share. In the end, any two replicas differ by at most one.
+    The share is the number of monitors divided by the number of replicas, rounded up. While another
+    replica holds fewer monitors than the rounded-down share, the share is rounded down. In the end,
+    the numbers of any two replicas differ by at most one.
 
     Args:
         monitors: number of configured monitors.

@@ -66,14 +66,14 @@ class _Due:
         return self.key[0].table
 
     def old(self, monitor: Any) -> sa.ColumnElement[bool]:
-        """Return the condition that a row is in the part of the index that is old enough."""
+        """Return the condition that a row of the monitor is in this part of the index, and old."""
         return sa.and_(self.table.c.monitor == monitor, self.within, self.key[0] < self.before)
 
     def of(self, monitor: Any) -> sa.ColumnElement[bool]:
         return sa.and_(self.old(monitor), self.condition)
 
     def between(self, monitor: Any, first: Sequence[Any], last: Sequence[Any] | None) -> Any:
-        """Return the condition for due rows with keys from `first` to `last`; None: to the end."""
+        """Return the condition for due rows with keys from `first` to `last` (None: no limit)."""
         if last is None:
             return sa.and_(self.of(monitor), *self.beyond(operator.ge, first))
         # One upper bound only: SQLite searches the index up to the first upper bound in the query.

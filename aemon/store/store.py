@@ -25,7 +25,10 @@ Row = dict[str, Any]
 
 
 class StaleWatermarkError(SkipError):
-    """Error: another writer was first, for example judged the records; nothing was written."""
+    """Error: another writer was faster and has, for example, judged the records.
+
+    Nothing was written.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +54,7 @@ class Mark:
 class Commit:
     """One step of a run while its transaction is open; `Store.commit` opens the transaction.
 
-    All rows written through `connection` are committed together, or none of the rows is.
+    Either all rows that are written through `connection` are committed, or none.
 
     Attributes:
         store: the store.
@@ -92,7 +95,7 @@ class Store:
             yield connection
 
     def guarded(self, guard: Callable[[sa.Connection], None]) -> "Store":
-        """Return a copy of this store that calls `guard` at the begin of each write transaction."""
+        """Return a copy of this store in which each write transaction first calls `guard`."""
         other = copy(self)
         other._guard = guard  # noqa: SLF001 -- of the same class
         return other

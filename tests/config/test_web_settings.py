@@ -115,7 +115,9 @@ def test_what_is_wrong_is_told_with_file_line_and_key(read, tmp_path, text, told
 
 
 def test_a_file_that_is_not_there_or_empty_opens_nothing(read, tmp_path):
-    with pytest.raises(ConfigError, match=r"web.yml: the file is empty \(http.web_config names the file"):
+    with pytest.raises(
+        ConfigError, match=r"web.yml: the file is empty \(http.web_config names the file"
+    ):
         read("")
     with pytest.raises(ConfigError, match="no such file"):
         read_web_config(tmp_path / "other.yml")

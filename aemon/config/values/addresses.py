@@ -154,7 +154,7 @@ def checked_url(text: str) -> str:
 
 
 def page_url(url: str | None, listening: str, *, tls: bool = False) -> str:
-    """Return the address of the status page: the configured `url`, or an address of `listening`.
+    """Return the address of the status page: the configured `url`, or an address from `listening`.
 
     >>> page_url(None, "127.0.0.1:9464")
     'http://127.0.0.1:9464'

@@ -112,7 +112,7 @@ class Json(sa.TypeDecorator[Any]):
 
 
 def _are_numbers(values: Collection[Any]) -> bool:
-    """Return whether all values are finite numbers, with a quick check because it runs often.
+    """Return whether all values are finite numbers; the check is quick, because it runs often.
 
     >>> _are_numbers([1, 0.5]), _are_numbers([1, True]), _are_numbers([float("nan")])
     (True, False, False)

@@ -126,7 +126,7 @@ def import_(store: Store, path: Path, *, batch: int = ROWS_AT_ONCE) -> Counts:
 
 
 def check(path: Path) -> None:
-    """Check the manifest of a file: whether this version can import it. Do not read the rows.
+    """Check by its manifest whether this version can import a file. Do not read the rows.
 
     Raises:
         TransferError: the file is broken or has a different schema.
