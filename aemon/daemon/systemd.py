@@ -51,7 +51,7 @@ class Notifier:
             self._send("WATCHDOG=1")
 
     def keep_reporting(self, text: Callable[[], str]) -> None:
-        """Every `STATUS_EVERY_SECONDS`, send the status that `text` returns.
+        """Send the status once every `STATUS_EVERY_SECONDS`; `text` returns the status.
 
         A separate thread calls `text`, because the call may be slow.
 
