@@ -12,7 +12,7 @@ _MOST_DEFAULT = 16  # characters of a default in the table
 
 
 def kinds(as_json: JsonOption = False) -> None:
-    """List the kinds of detectors, with what each kind does."""
+    """List the kinds of detectors, and what each kind does."""
     from aemon.operations.detector_listing import list_kinds
 
     listed = list_kinds()

@@ -101,5 +101,5 @@ def main() -> NoReturn:
             print(f"       {escaped(error.todo)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        sys.exit(130)  # what shells expect of a program ended by Ctrl-C
+        sys.exit(130)  # the exit code that shells expect after Ctrl-C
     sys.exit(ExitCode.OK)

@@ -18,9 +18,11 @@ _MOST_SHOWN = 240  # characters of a record; --json prints the whole stored text
 def rejected(
     monitor: Annotated[str | None, typer.Argument(help="Only this monitor.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="Only records rejected since this long ago: 15m, 7d.")
+        str | None, typer.Option(help="Only records rejected at most this long ago: 15m, 7d.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, help="At most this number of records, newest first.")
+    ] = 20,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:

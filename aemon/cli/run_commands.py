@@ -44,7 +44,7 @@ def train(
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a detector now and make it the active one.
+    """Train a detector now, and make it the active detector.
 
     Every monitor is trained even if one fails; the exit code is that of the
     first failure.
@@ -158,7 +158,7 @@ def _log_what_no_table_shows() -> None:
 
 
 def _reason(report: "RunReport") -> str:
-    """Return the reason of a run, for a user without a daemon, who has to start a training."""
+    """Return the reason of a run; if a first training is due, with the command that starts it."""
     from aemon.lifecycle.cold_start import FIRST_TRAINING
 
     return report.reason.replace(FIRST_TRAINING, ": run `aemon train`")

@@ -22,8 +22,8 @@ def load_config(path: Path, env: Mapping[str, str] = os.environ) -> Config:
     """Read, substitute and validate a configuration file.
 
     Inside text, `${NAME}` and `${NAME:-default}` are replaced by environment variables, and
-    `${file:/run/secrets/x}` is replaced by a file's content without surrounding white space. `$${`
-    is written for a plain `${`. Relative paths in `${file:...}` and under `http` start at the
+    `${file:/run/secrets/x}` is replaced by a file's content without surrounding white space. For a
+    plain `${`, the file has `$${`. Relative paths in `${file:...}` and under `http` start at the
     folder of the configuration file. All other relative paths (`sqlite:///plant.db`, a CSV `path`)
     start at the working directory.
 
@@ -79,5 +79,5 @@ class _Schema(GenerateJsonSchema):
 
 
 def example_text() -> str:
-    """Return a small `aemon.yaml` that works; all further keys are in it as comments."""
+    """Return a small `aemon.yaml` that works, and has all further keys as comments."""
     return files("aemon.config").joinpath("example.yaml").read_text(encoding="utf-8")

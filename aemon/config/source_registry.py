@@ -161,6 +161,6 @@ def _validated(value: object, info: ValidationInfo) -> SourceSettings:
 
 @cache
 def _union_of(classes: tuple[type[SourceSettings], ...]) -> TypeAdapter[SourceSettings]:
-    """Return a validator for settings of these kinds; its errors have the kind in the location."""
+    """Return a validator for settings of these kinds; locations of its errors contain the kind."""
     kinds: Any = Union[classes]  # noqa: UP007 -- the number of classes varies
     return TypeAdapter(Annotated[kinds, Field(discriminator="kind")])

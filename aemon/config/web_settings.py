@@ -113,7 +113,7 @@ class TlsSettings(Settings):
             )
         if verifies and not self.client_ca_file:
             raise AtKeyError(
-                "client_auth_type", "verifies certificates against client_ca_file; give that too"
+                "client_auth_type", "verifies certificates against client_ca_file; add this key"
             )
         if self.client_allowed_sans and self.client_auth_type != "RequireAndVerifyClientCert":
             raise AtKeyError(
@@ -195,7 +195,7 @@ class WebSettings(Settings):
     def _hashed(cls, users: dict[str, str]) -> dict[str, str]:
         for name, kept in users.items():
             if not name or ":" in name:
-                raise AtKeyError(name, "basic authentication ends a user's name at ':'")
+                raise AtKeyError(name, "a user's name must not be empty or contain ':'")
             if not _BCRYPT.fullmatch(kept):
                 raise AtKeyError(
                     name,
@@ -248,7 +248,7 @@ class WebSettings(Settings):
     def ignored(self) -> str:
         """A message about settings that have no effect; empty if all settings have an effect."""
         if self.http_server_config.http2:
-            return "http_server_config.http2: HTTP/2 is not offered; HTTP/1.1 is"
+            return "http_server_config.http2: HTTP/2 is not offered, only HTTP/1.1 is offered"
         return ""
 
 
@@ -263,7 +263,7 @@ def read_web_config(
     """
     document = read_document(
         path, env,
-        todo="http.web_config names it; `aemon docs http-and-security` shows its form",
+        todo="http.web_config names the file; `aemon docs http-and-security` shows its format",
     )  # fmt: skip
     try:
         settings = WebSettings.model_validate(document.data)

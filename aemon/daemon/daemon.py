@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 
 # Waiting times of a stopping daemon:
 STOP_SECONDS = 6.0  # for running runs to commit
-GIVE_BACK_SECONDS = 1.0  # for the return of its leases
+GIVE_BACK_SECONDS = 1.0  # for the return of the leases
 LAST_RECORDS_SECONDS = 0.5  # at most, for the last records of streams
 CUT_OFF_SECONDS = 1.0  # for the cancellation of hanging queries
 LAST_WORD_SECONDS = 1.5  # at least, for the answers of receivers
@@ -191,7 +191,7 @@ class Daemon:
                 self._scheduler.start_over()
                 ahead += step
         if dead:
-            what = f"the thread {dead} has ended: aemon ends, so that it is started again"
+            what = f"the thread {dead} has ended: aemon ends, so that it can be restarted"
             log(logger, logging.CRITICAL, Action.SCHEDULER_FAILED, what)
         self._stop(web)
         return ExitCode.FAILED if dead else ExitCode.OK
@@ -264,7 +264,9 @@ class Daemon:
         try:
             self._adopt(new)
         except Exception:
-            with suppress(Exception):  # the next heartbeat of the leases begins missing monitors
+            with suppress(
+                Exception
+            ):  # the next heartbeat begins to watch monitors that are missing
                 self._adopt(self._config)
             raise
         self._config = new

@@ -22,7 +22,7 @@ from aemon.store.leases import Knowledge, Replica, give_back, hold, some_free
 from aemon.store.store import Store
 from aemon.threads import start_thread
 
-LOOK_EVERY_SECONDS = 1.0  # with several replicas, between two checks for returned leases
+LOOK_EVERY_SECONDS = 1.0  # between two checks for returned leases, if there are several replicas
 MOST_NAMED = 20  # monitors named in one line of the log
 
 logger = logging.getLogger(__name__)
@@ -201,7 +201,7 @@ class Leasing:
             try:
                 self._on_won(name, self._held[name])
             except Exception as error:  # noqa: BLE001 -- the other monitors must be watched
-                what = f"{name} is held and cannot be watched yet: {_words(error)}"
+                what = f"the lease of {name} is held, but {name} is not watched: {_words(error)}"
                 log(logger, logging.ERROR, Action.LEASE_FAILED, what)
 
     def _show_episodes(self) -> None:
@@ -304,5 +304,5 @@ def _place() -> str:
 
 
 def beat_every(lease: timedelta) -> timedelta:
-    """Return the time between two heartbeats: a replica keeps its leases if two are missed."""
+    """Return the time between two heartbeats; a replica that misses two keeps its leases."""
     return lease / 3

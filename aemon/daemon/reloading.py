@@ -136,7 +136,7 @@ class Reloading:
     def put_off(self, reason: str) -> None:
         """Note that the new configuration could not be used; the next `look` returns it again."""
         self._seen = None
-        self._refused(f"tried again soon: {reason}")
+        self._refused(f"the reload is tried again soon: {reason}")
 
     def _refused(self, reason: str) -> None:
         self._metrics.config_reloads.labels("refused").inc()

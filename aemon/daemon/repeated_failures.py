@@ -1,4 +1,4 @@
-"""Repeated failures: the first failure is logged, then one log line an hour with their number."""
+"""Repeated failures: the first failure is logged, and then once an hour the number of repetitions."""
 
 import re
 import threading

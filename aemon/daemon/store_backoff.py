@@ -20,9 +20,12 @@ from aemon.threads import start_thread
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=1)
 PATIENCE_SECONDS: float = BUSY_TIMEOUT_SECONDS
-"""Longest time for writing one row; after it, the store counts as failed without an error."""
+"""Longest time for writing one row.
+
+After this time, the store counts as failed, even without an error.
+"""
 PATIENCE_WHEN_AWAY_SECONDS = 1.0  # the same time, during an outage
-MOST_WAITING = 20_000  # ended runs kept for the ledger: twenty minutes of a thousand monitors
+MOST_WAITING = 20_000  # ended runs that wait: those of a thousand monitors in twenty minutes
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +134,7 @@ class Ledger:
                     logger,
                     logging.ERROR,
                     Action.LEDGER_DROPPED,
-                    "too many ended runs wait for the store",
+                    "too many ended runs wait for the store: the oldest run is dropped",
                 )
             self._waiting.append((report, run_id))
             self._count_waiting()
@@ -179,7 +182,7 @@ class Ledger:
                 more = self._write_first()
             finally:
                 with self._state:
-                    # Both under the lock: a run saved now is seen here, or starts a new thread.
+                    # Under the lock: a run that is saved now is seen here or starts a new thread.
                     more = more and bool(self._waiting)
                     self._row_began = time.monotonic() if more else None
                     self._state.notify_all()

@@ -51,7 +51,7 @@ class Notifier:
             self._send("WATCHDOG=1")
 
     def keep_reporting(self, text: Callable[[], str]) -> None:
-        """Send the status that `text` returns every `STATUS_EVERY_SECONDS`.
+        """Send the status once every `STATUS_EVERY_SECONDS`; `text` returns the status.
 
         A separate thread calls `text`, because the call may be slow.
 

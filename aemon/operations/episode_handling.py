@@ -54,7 +54,7 @@ def find_episode(
     if not found:
         raise NotFoundError(
             f"there is no episode {number} of {' or '.join(names)}",
-            todo="`aemon episodes list` lists them",
+            todo="`aemon episodes list` lists the episodes",
         )
     return found[0]
 

@@ -47,8 +47,8 @@ LIVE_RECORDS = 2
 LEAST_STEPS, FALLING_SHARE = 20, 0.9
 """Limits for records that are sorted newest first.
 
-At least `LEAST_STEPS` steps between records are needed, and at least `FALLING_SHARE` of the steps
-go back in time or have the same time.
+At least `LEAST_STEPS` steps from one record to the next are needed. In at least `FALLING_SHARE` of
+the steps, the second record is older than the first record, or both records have the same time.
 """
 
 LEAST_WAIT_SECONDS, MOST_WAIT_SECONDS = 3.0, 15.0
@@ -65,7 +65,7 @@ class FirstLook:
         frame: the records that were read.
         columns: the type of each column, with its reason; empty without records.
         warnings: warnings for the user, a sentence each.
-        refusal: error because no detector can be trained on these records; None if no error shows.
+        refusal: the error if no detector can be trained on these records; None without an error.
     """
 
     source: str
@@ -131,7 +131,7 @@ def _state(first: "_First", settings: MonitorSettings) -> _State | None:
     if first.enough and not len(working):
         refusal = FrameError(
             f"columns.only_when: `{operation.only_when}` holds for none of {len(frame)} records",
-            todo=f"change it: {'; '.join(operation.seen(frame.values))}",
+            todo=f"change the condition: {'; '.join(operation.seen(frame.values))}",
         )
     return _State(working=working, summary=summary, refusal=refusal)
 
@@ -146,7 +146,7 @@ class _First:
         training_frame: the records on which the first detector would be trained.
         enough: whether there are enough records for a training.
         warnings: warnings about reading the records, a sentence each.
-        refusal: error because the records cannot be used; None without such an error.
+        refusal: the error if the records cannot be used; None without an error.
     """
 
     described: str
@@ -210,13 +210,14 @@ def _order_warnings(source: Replayable, settings: MonitorSettings, read: Read) -
     warnings = []
     if settings.lateness is None and source.hides(read.watermark):
         warnings.append(
-            "keys do not show which records are new: records that arrive more than "
-            f"{format_duration(LOOK_BACK)} behind the newest are not found; set lateness to look longer"
+            "keys do not show which records are new: late records that are more than "
+            f"{format_duration(LOOK_BACK)} older than the newest record are not found; set lateness "
+            "to find them"
         )
     if source.in_order_of_arrival and _newest_first(read.times):
         warnings.append(
-            "the newest records come first, but aemon looks for new records at the end: if they are "
-            "added at the top, name the column that identifies a record, key: NAME"
+            "the newest records come first, but aemon looks for new records at the end: if new records "
+            "are added at the top, name the column that identifies a record, key: NAME"
         )
     return warnings
 
@@ -241,7 +242,8 @@ def _shorter_than_rhythms(frame: Frame) -> str | None:
     until = first + WHOLE_RHYTHMS
     return (
         f"the {len(frame)} training records cover {format_duration(_in_minutes(last - first))}: daily "
-        f"patterns are known from {until:%Y-%m-%d %H:%M} UTC on, and more may be flagged until then"
+        f"patterns are known from {until:%Y-%m-%d %H:%M} UTC on; until then, more records may be "
+        "flagged"
     )
 
 
@@ -295,13 +297,13 @@ def _first_arrivals(settings: MonitorSettings) -> _First:
 
 
 def _joined(parts: pd.DataFrame, roles: Roles) -> pd.DataFrame:
-    """Return a table in which the parts of each record are joined to one row, complete or not."""
+    """Return a table with one row for each record: the joined parts, even if some are missing."""
     names = [name for name in (roles.entity, roles.key) if name is not None]
     return parts.groupby(names, sort=False, as_index=False).last() if len(parts) else parts
 
 
 def _refusal(frame: Frame, settings: MonitorSettings) -> AemonError | None:
-    """Return the error with which training would fail; None if no error shows before training."""
+    """Return the error with which training would fail; None if no error is found in advance."""
     if len(frame) < LEAST_RECORDS:
         return None
     try:

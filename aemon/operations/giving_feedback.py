@@ -125,7 +125,9 @@ def _effect(store: Store, monitor: str, entries: Sequence[Feedback]) -> str:
     if verdict is FeedbackVerdict.IGNORE_UNTIL:
         return "these records are left out of training"
     if verdict is FeedbackVerdict.CONFIRMED:
-        return "it is left out of training, and no false alarm excuses similar records"
+        return (
+            "confirmed records are left out of training, and no false alarm excuses similar records"
+        )
     flagged = flagged_records(store, monitor=monitor, limit=MOST_COMPARED)
     newest = max((one.event_time for one in flagged), default=None)
     lately = [one for one in flagged if newest and newest - one.event_time <= LATELY]

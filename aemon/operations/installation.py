@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Installation:
     """A configuration and its results database, which is opened at the first use.
 
-    So an operation that refuses its arguments, or needs no results, opens no database. At the end,
-    a store that the installation opened is closed; a store that was given stays open.
+    An operation that refuses its arguments or needs no results does not open the database. At the
+    end, a store that the installation opened is closed; a store that was given stays open.
 
     Args:
         config: the validated configuration.

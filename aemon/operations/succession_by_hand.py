@@ -21,7 +21,7 @@ class Promotion:
     Attributes:
         monitor: name of the monitor.
         version: version of the new active detector, which judges from the next run on.
-        instead_of: version of the previous active detector; None without one.
+        instead_of: version of the previous active detector; None if no detector was active.
     """
 
     monitor: str
@@ -121,7 +121,7 @@ def _make_active(
     active = active_detector(store, name)
     if active is not None and active.id == detector_id:
         raise DetectorError(
-            f"{name}: detector {version} is active already", todo="nothing needs to be done"
+            f"{name}: detector {version} is active already", todo="do nothing, or name another"
         )
     try:
         promote(store, name, detector_id, reason, instead_of=active.id if active else None)

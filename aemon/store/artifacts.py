@@ -45,9 +45,9 @@ def unpack(content: bytes, sha256: str) -> tuple[dict[str, npt.NDArray[Any]], di
         ArtifactError: the artifact was changed or cut, or was written by a newer aemon, or has a
             format before `OLDEST_READ`.
     """
-    todo = "train again with `aemon train`; the monitor's records are untouched"
+    todo = "train again with `aemon train`; the monitor's results stay"
     if digest(content) != sha256:
-        raise ArtifactError(f"artifact {sha256[:12]} is not what was stored", todo=todo)
+        raise ArtifactError(f"artifact {sha256[:12]} was changed after it was stored", todo=todo)
     try:
         noted = _noted(content)
         version = noted["format_version"]
@@ -58,9 +58,9 @@ def unpack(content: bytes, sha256: str) -> tuple[dict[str, npt.NDArray[Any]], di
             )
         if version < OLDEST_READ:
             raise ArtifactError(
-                f"artifact {sha256[:12]} has format {version} of an earlier aemon, this one reads "
+                f"artifact {sha256[:12]} has format {version} of an earlier aemon, this aemon reads "
                 f"{OLDEST_READ} and later",
-                todo="nothing: the daemon trains again by itself; or train with `aemon train`",
+                todo="wait: the daemon trains a new detector by itself; or run `aemon train`",
             )
         return load(content), noted["detector"]
     except (SafetensorError, KeyError, TypeError, ValueError) as error:

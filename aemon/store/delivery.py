@@ -14,11 +14,14 @@ from aemon.store.schema.tables import episodes, notifications, receivers
 from aemon.store.store import Row, Store
 
 FEW = 3
-"""Up to this number of episodes, a backlog is notified one by one; a larger one as one summary."""
+"""The largest number of episodes of a backlog that are notified one by one.
+
+A larger backlog is notified as one summary.
+"""
 
 
 def known_since(store: Store, receiver: str) -> datetime:
-    """Return the time from which a receiver is notified of episodes; store now for a new receiver.
+    """Return the time since which a receiver is notified; for a new receiver, store the time now.
 
     Raises:
         StoreError: the database fails.
@@ -256,7 +259,7 @@ def _of_backlogs(
     Args:
         connection: an open connection.
         rules: the rules of the receiver.
-        since: earliest time of detection.
+        since: only episodes that were found at this time or later.
         covered: True to include episodes that a stored summary covers.
     """
     opened = sa.and_(

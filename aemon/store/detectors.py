@@ -28,7 +28,7 @@ class NewDetector:
     source: str = ""  # identity of the source of the watermark
     applied: tuple[int, ...] = ()  # ids of the feedback that the training used
     asked_by: str = ""  # the command or rule that requested the training
-    on_trial: bool = False  # whether to put it on trial, if the monitor has an active detector
+    on_trial: bool = False  # True to put it on trial, if the monitor has an active detector
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,10 +50,10 @@ class StoredDetector:
     calibration_records: int  # number of records that the threshold was computed from
     threshold: float
     false_alarm_rate: float
-    artifact_sha256: str = field(repr=False)  # retention keeps artifacts of judging detectors
+    artifact_sha256: str = field(repr=False)  # not None: judging detectors keep their artifacts
     lines_sha256: str | None = field(
         repr=False
-    )  # hash of thresholds that were computed after the training; None if there are none
+    )  # hash of thresholds that were computed after the training; None without such thresholds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,15 +81,16 @@ _JUDGING = (DetectorState.ACTIVE, DetectorState.SHADOW)
 def save_detector(
     store: Store, monitor: str, new: NewDetector, *, after: int | None = None
 ) -> SavedDetector:
-    """Store a detector and make it the active detector, or put it on trial with `on_trial`.
+    """Store a new detector as the active detector, or put the new detector on trial.
 
-    A detector that is on trial is rejected, because the new detector has more training records.
+    The detector is put on trial if `new.on_trial` is True and the monitor has an active detector.
+    An earlier detector on trial is rejected, because the new detector has more training records.
 
     Args:
         store: the store.
         monitor: name of the monitor.
         new: the detector.
-        after: the newest version that the caller knows, 0 for none; None skips this check.
+        after: the newest version that the caller knows; 0 for no detector, None for no check.
 
     Raises:
         StaleWatermarkError: another detector was stored meanwhile; nothing was written.
@@ -158,7 +159,7 @@ def _write(
 
 
 def _use_feedback(connection: sa.Connection, ids: Sequence[int], detector_id: int) -> None:
-    """Write on feedback entries the first detector that was trained with them."""
+    """Store in feedback entries the id of the first detector that was trained with the entries."""
     for start in range(0, len(ids), KEYS_AT_ONCE):
         some = feedback.c.id.in_(ids[start : start + KEYS_AT_ONCE])
         connection.execute(
@@ -171,7 +172,7 @@ def _use_feedback(connection: sa.Connection, ids: Sequence[int], detector_id: in
 def _set_first_watermark(
     store: Store, connection: sa.Connection, monitor: str, source: str, to: Watermark
 ) -> None:
-    """Set the first watermark of a monitor, after the training records; keep an existing one."""
+    """Set a monitor's first watermark, after the training records; keep an existing watermark."""
     has_mark = connection.execute(
         sa.select(watermarks.c.monitor).where(watermarks.c.monitor == monitor)
     ).one_or_none()
@@ -182,7 +183,7 @@ def _set_first_watermark(
 def _inserted(connection: sa.Connection, insert: sa.Insert) -> int:
     key = connection.execute(insert).inserted_primary_key
     if key is None:
-        raise RuntimeError("an insert of one row has a key")
+        raise RuntimeError("the insert of one row returned no key")
     return int(key[0])
 
 
@@ -215,7 +216,7 @@ def newest_learning(store: Store, monitor: str) -> tuple[int, str] | None:
 
 
 def active_detector(store: Store, monitor: str) -> StoredDetector | None:
-    """Return the active detector of a monitor, with its newest threshold; None without one.
+    """Return the active detector of a monitor with its newest threshold; None without a detector.
 
     Raises:
         StoreError: the database fails.
@@ -288,7 +289,7 @@ def detector_row(store: Store, monitor: str, version: int) -> dict[str, Any] | N
 
 
 def detector_rows(store: Store, monitor: str) -> list[dict[str, Any]]:
-    """Return all columns of all detectors of a monitor, with newest thresholds, oldest first.
+    """Return all columns of a monitor's detectors and of their newest thresholds, oldest first.
 
     Raises:
         StoreError: the database fails.
@@ -303,7 +304,7 @@ def detector_rows(store: Store, monitor: str) -> list[dict[str, Any]]:
 
 
 def _with_threshold() -> sa.Select[Any]:
-    """Return a query for detectors joined with their thresholds, sorted from newest threshold."""
+    """Return a query for detectors joined with their thresholds; newer thresholds come first."""
     return (
         sa.select(
             detectors,

@@ -26,12 +26,12 @@ _LIBPQ: dict[str, int | str] = {
     "tcp_user_timeout": 60_000,  # milliseconds
 }
 _ABOUT_ROWS = ("22", "23", "54")
-"""PostgreSQL's error classes for errors of rows: invalid data, constraints, limits of size."""
-READ_ONLY = "aemon_read_only"  # execution option: SQLite's write lock is not taken
+"""PostgreSQL's classes of errors that rows cause: invalid data, constraints, limits of size."""
+READ_ONLY = "aemon_read_only"  # execution option: the connection takes no write lock of SQLite
 
 
 def store_url(text: str) -> URL:
-    """Parse a store's URL; plain `postgresql://` means psycopg 3.
+    """Parse a store's URL; `postgresql://` without a driver selects psycopg 3.
 
     Raises:
         ConfigError: the text is not a database URL, or aemon does not support the database.
@@ -69,7 +69,7 @@ def open_engine(text: str, replica: str | None = None) -> sa.Engine:
     """
     url = store_url(text)
     sqlite = url.get_backend_name() == "sqlite"
-    # Without `hide_parameters`, errors show the values of statements: records appear in logs.
+    # Without `hide_parameters`, errors show the values of statements, and logs show records.
     options: dict[str, Any] = {"pool_pre_ping": not sqlite, "hide_parameters": True}
     if sqlite:
         options["connect_args"] = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
@@ -92,7 +92,7 @@ def open_engine(text: str, replica: str | None = None) -> sa.Engine:
         sa.event.listen(engine, "begin", file.check)
         sa.event.listen(engine, "begin", _begin_sqlite)
     elif engine.driver == "psycopg":
-        sa.event.listen(engine, "connect", read_far_times)  # feedback may end at infinity
+        sa.event.listen(engine, "connect", read_far_times)  # the end of feedback may be `infinity`
     return engine
 
 

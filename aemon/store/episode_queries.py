@@ -168,13 +168,16 @@ def _noted(note: str) -> dict[str, str]:
 
 
 def _change(store: Store, number: int, values: dict[str, Any]) -> None:
-    # A scoring run that continues the episode locks its row, and writes different columns.
+    # A scoring run that continues the episode locks the episode's row, and writes other columns.
     with store.writing() as connection:
         connection.execute(sa.update(episodes).where(episodes.c.id == number).values(values))
 
 
 def records_of(connection: sa.Connection, number: int) -> list[Identity]:
-    """Return (entity, record key) of the records of an episode whose newest verdict flags them."""
+    """Return (entity, record key) of the records of an episode that are still flagged.
+
+    The newest verdict on a record decides whether the record is flagged.
+    """
     same = (
         anomalies.c[name] == scores.c[name]
         for name in ("monitor", "record_key", "entity", "revision", "event_time")

@@ -24,7 +24,8 @@ class Feedback:
         entity: entity of the record; None means all entities.
         until: end of the ignored period, an event time; only with the verdict `ignore_until`.
         event_time: event time of the record, if it was judged.
-        detector_id: the first detector that was trained with this feedback; None before that.
+        detector_id: the first detector that was trained with this feedback; None until a training
+            uses the feedback.
     """
 
     id: int

@@ -1,4 +1,4 @@
-"""Fences, which prevent that a replica writes after it has lost its lease."""
+"""Fences, which prevent a replica from writing after the replica has lost its lease."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -55,4 +55,4 @@ def check_fence(connection: sa.Connection, fence: Fence) -> None:
     # FOR KEY SHARE blocks a replica that takes the lease (FOR UPDATE), but not a renewal.
     held = connection.execute(query.with_for_update(read=True, key_share=True)).first()
     if held is None:
-        raise LostLeaseError(f"{fence.monitor}: another replica watches it now")
+        raise LostLeaseError(f"{fence.monitor}: another replica watches this monitor now")

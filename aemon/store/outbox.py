@@ -22,10 +22,10 @@ from aemon.store.store import KEYS_AT_ONCE, Row, Store
 class NotificationState(StrEnum):
     """The delivery state of a notification."""
 
-    EXPECTED = "expected"  # the end of an episode that the receiver knows and that has not ended
+    EXPECTED = "expected"  # about the end of an episode that has not ended yet
     WAITING = "waiting"
     SENT = "sent"
-    DEAD = "dead"  # a dead letter: given up; a person may try again
+    DEAD = "dead"  # a dead letter: aemon has given up; a person may try again
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,9 +191,10 @@ def _new_episodes(
 def _progress(
     connection: sa.Connection, rules: Rules, monitors: Collection[str]
 ) -> tuple[list[int], list[Row]]:
-    """Return the ids of notifications that are due, and rows for notified episodes now critical.
+    """Return (ids, rows) for the notified episodes that have ended or have become critical.
 
-    A notification of the end of an episode is due if it is `expected` and the episode is closed.
+    The ids are the ids of the `expected` notifications of closed episodes. The rows are new
+    notifications of open episodes that were notified as a warning and are critical now.
     """
     escalated = notifications.alias("escalated")
     query = (
@@ -289,8 +290,8 @@ def active(store: Store, receiver: str, monitors: Collection[str]) -> list[Notif
 def counted(store: Store, receiver: str, monitors: Collection[str]) -> dict[NotificationState, int]:
     """Return state -> number of notifications for a receiver, for the states waiting and dead.
 
-    Only notifications of these monitors count. A monitor that is no longer configured is not among
-    these monitors.
+    Only notifications of these monitors count, so that monitors that are no longer configured can
+    be left out.
 
     Raises:
         StoreError: the database fails.

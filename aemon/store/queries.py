@@ -167,7 +167,7 @@ class Flagged:
 
     @property
     def share(self) -> float | None:
-        """The share of judged records that were flagged, false alarms or not; None without any."""
+        """The share of judged records that were flagged, rightly or not; None without records."""
         return self.flagged / self.judged if self.judged else None
 
 
@@ -276,7 +276,7 @@ def _realised(connection: sa.Connection, detector: StoredDetector) -> Flagged:
 def _flagged(connection: sa.Connection, monitor: str, *conditions: sa.ColumnElement[bool]) -> int:
     """Return how many records are flagged now; do not count hindsight verdicts.
 
-    The ledger counts only newly flagged records; a record judged again may still be flagged.
+    The ledger counts only newly flagged records, not records judged again that stay flagged.
     """
     query = (
         sa.select(sa.func.count())
@@ -335,7 +335,7 @@ class JudgedRecord:
 def judged_records(
     store: Store, monitor: str, key: str, *, prefix: bool = False
 ) -> list[JudgedRecord]:
-    """Return the newest verdicts on records with this key; `prefix`: keys that begin with `key`."""
+    """Return the newest verdicts on record `key`; with `prefix`, on keys that begin with `key`."""
     same = (
         scores.c.record_key.startswith(key, autoescape=True)
         if prefix

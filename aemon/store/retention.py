@@ -32,7 +32,8 @@ from aemon.store.store import Store
 
 ROWS_AT_ONCE = 500
 FLAGGED_WEIGHT = 10  # a flagged record also has one row for each column that explains the record
-# The rest after a batch, as a multiple of its duration: waiting SQLite writers poll for a gap.
+# The pause after a batch, as a multiple of the batch's duration. SQLite writers that wait for the
+# lock try again and again, and get the lock in such a pause.
 RESTS = 3
 TABLES = ("scores", "anomalies", "episodes", "trials", "drifts", "runs", "artifacts")
 
@@ -65,14 +66,14 @@ class _Due:
         return self.key[0].table
 
     def old(self, monitor: Any) -> sa.ColumnElement[bool]:
-        """Return the condition that a row is in the part of the index that is old enough."""
+        """Return the condition that a row of the monitor is in this part of the index, and old."""
         return sa.and_(self.table.c.monitor == monitor, self.within, self.key[0] < self.before)
 
     def of(self, monitor: Any) -> sa.ColumnElement[bool]:
         return sa.and_(self.old(monitor), self.condition)
 
     def between(self, monitor: Any, first: Sequence[Any], last: Sequence[Any] | None) -> Any:
-        """Return the condition for due rows with keys from `first` to `last`; None: to the end."""
+        """Return the condition for due rows with keys from `first` to `last` (None: no limit)."""
         if last is None:
             return sa.and_(self.of(monitor), *self.beyond(operator.ge, first))
         # One upper bound only: SQLite searches the index up to the first upper bound in the query.
@@ -82,7 +83,7 @@ class _Due:
     def beyond(
         self, compare: Callable[[Any, Any], Any], values: Sequence[Any]
     ) -> tuple[sa.ColumnElement[bool], ...]:
-        """Return conditions for the rows whose key compares with `values` by an operator."""
+        """Return the conditions for the rows for which `compare(key, values)` is true."""
         pairs = zip(self.key, values, strict=True)
         bounds = [sa.literal(value, column.type) for column, value in pairs]
         # The second condition implies the first, which lets the database use index and partition.
@@ -149,7 +150,7 @@ def removals(
       than its scoring time, the record stays until its event time is old enough.
     - The age of a superseded revision counts from its own scoring time.
     - The age of an episode counts from its last flagged record.
-    - The age of the weights and thresholds of a detector counts from its last verdict.
+    - The age of the weights and thresholds of a detector counts from its retirement or rejection.
     - The newest run of the ledger always stays, because SQLite would use its id a second time.
 
     Raises:
@@ -273,7 +274,7 @@ def _monitors(store: Store, monitor: str | None) -> list[str]:
 def _remove_rows(store: Store, monitor: str, due: _Due, batch: int) -> Iterator[int]:
     """Remove due rows in batches of adjacent keys; yield the number of removed rows of each batch.
 
-    Rows in a batch that stay also count towards the batch size.
+    Rows that stay count towards the size of a batch, too.
     """
     keys = sa.select(*due.key).order_by(*due.key).limit(1)
     others = max(1, batch // due.weight) - 1

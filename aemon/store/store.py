@@ -26,7 +26,10 @@ Row = dict[str, Any]
 
 
 class StaleWatermarkError(SkipError):
-    """Error: another writer was first, for example judged the records; nothing was written."""
+    """Error: another writer was faster and has, for example, judged the records.
+
+    Nothing was written.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +37,8 @@ class Mark:
     """The watermark of a monitor, its source, and the generation that a writer must know.
 
     Attributes:
-        watermark: the position up to which the monitor has read its source; None before the first.
+        watermark: the position up to which the monitor has read its source; None if the monitor
+            has no watermark yet.
         source: identity of the source.
         generation: number of moves of the watermark; 0 if the monitor has no watermark yet.
         settled: an earlier position, older than the watermark by the lateness. Records up to
@@ -51,7 +55,7 @@ class Mark:
 class Commit:
     """One step of a run while its transaction is open; `Store.commit` opens the transaction.
 
-    All rows written through `connection` are committed together, or none of the rows is.
+    Either all rows that are written through `connection` are committed, or none.
 
     Attributes:
         store: the store.
@@ -93,7 +97,7 @@ class Store:
             yield connection
 
     def guarded(self, guard: Callable[[sa.Connection], None]) -> "Store":
-        """Return a copy of this store that calls `guard` at the begin of each write transaction."""
+        """Return a copy of this store in which each write transaction first calls `guard`."""
         other = copy(self)
         other._guard = guard  # noqa: SLF001 -- of the same class
         return other

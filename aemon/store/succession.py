@@ -98,9 +98,9 @@ def find_trial(store: Store, detector_id: int) -> Trial | None:
 
 
 def differing(store: Store, detector_id: int, limit: int) -> list[Row]:
-    """Return records that only the detector on trial or only the active detector flagged.
+    """Return records that either the detector on trial or the active detector flagged, not both.
 
-    The records are `limit` rows of `trial_verdicts` at most, newest first.
+    The result has at most `limit` rows of `trial_verdicts`, newest first.
     """
     table = trial_verdicts
     differ = (table.c.exceedance > 1) != (table.c.active_exceedance > 1)
@@ -144,7 +144,7 @@ def promote(
             )
         ).scalar()
         if active != instead_of or version is None:
-            raise StaleWatermarkError(f"{monitor}: its detectors changed meanwhile")
+            raise StaleWatermarkError(f"{monitor}: the monitor's detectors changed meanwhile")
         replaced = f"detector {version} was made active"
         set_state(connection, monitor, DetectorState.ACTIVE, DetectorState.RETIRED, now, replaced)
         connection.execute(
@@ -214,7 +214,7 @@ def version_before(store: Store, monitor: str) -> tuple[int, int]:
 
 
 def take_turns(connection: sa.Connection, monitor: str) -> None:
-    """Lock a monitor's detectors: no other writer changes them until the transaction ends."""
+    """Lock a monitor's detectors: no other writer changes a detector until the transaction ends."""
     connection.execute(
         sa.select(monitors.c.name).where(monitors.c.name == monitor).with_for_update()
     )

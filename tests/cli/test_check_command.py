@@ -281,7 +281,7 @@ def test_a_condition_is_told_by_its_share_and_refused_where_it_never_holds(folde
     change(folder, "speed > 10", "speed > 99 or speed is missing")
     found = report(folder, "machine", ExitCode.DATA)
     assert "holds for none of 300 records" in found["error"]
-    assert "change it: speed is 0 to 49." in found["todo"]
+    assert "change the condition: speed is 0 to 49." in found["todo"]
     # When a column is not there, or the condition none
     change(folder, "speed > 99 or speed is missing", "sped > 99")
     found = report(folder, "machine", ExitCode.DATA)

@@ -185,7 +185,7 @@ AutoAfter = Annotated[
         }
     ),
 ]
-"""An `After`, or `auto`: then a rule computes the time."""
+"""An `After`, or `auto`; for `auto`, a rule computes the time."""
 
 
 _TIME = "time"
@@ -210,7 +210,10 @@ Join = Annotated[
         }
     ),
 ]
-"""How values of several files become one record: by an equal `time`, or by a common step."""
+"""How values of several files become one record.
+
+`time` joins values of equal times. A duration joins values of the same step of this length.
+"""
 
 MOST_TOGETHER = 64
 

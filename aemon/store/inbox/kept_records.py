@@ -21,7 +21,7 @@ from aemon.store.store import KEYS_AT_ONCE, Row, Store
 REDELIVERED, CHANGED = "duplicate_key", "changed_record"
 _COLUMNS = tuple(history.c[name] for name in ("id", "entity", "record_key", "event_time", "record"))
 _LONGEST_ARRIVAL = 18  # most digits of an id that every database accepts
-_EXACT, _LARGEST = 2**53, 1e308  # between these sizes, numbers are compared as text: int or float
+_EXACT, _LARGEST = 2**53, 1e308  # between these limits, int and float are compared as text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

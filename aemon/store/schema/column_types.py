@@ -37,7 +37,7 @@ class UtcTime(sa.TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return type text for SQLite, which has no type for times, and else `timestamptz`."""
+        """Return type text for SQLite, which has no type for times; `timestamptz` for PostgreSQL."""
         return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else self.impl)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
@@ -112,7 +112,7 @@ class Json(sa.TypeDecorator[Any]):
 
 
 def _are_numbers(values: Collection[Any]) -> bool:
-    """Return whether all values are finite numbers, with a quick check because it runs often.
+    """Return whether all values are finite numbers; the check is quick, because it runs often.
 
     >>> _are_numbers([1, 0.5]), _are_numbers([1, True]), _are_numbers([float("nan")])
     (True, False, False)

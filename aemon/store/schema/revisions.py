@@ -203,7 +203,7 @@ def _changed(what: str, stored: Any, expected: Any, dialect: Dialect) -> str:
     if what == "type":
         return f"is {stored}, not {expected.compile(dialect=dialect)}"
     if what == "nullable":
-        return "may be null, and must not" if stored else "must not be null, and should"
+        return "allows null, but must not" if stored else "does not allow null, but must"
     return f"has an unexpected {what}"
 
 

@@ -116,7 +116,7 @@ def read_manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Noted]:
         raise TransferError(
             f"{path} has schema {written[1]} of aemon {version}; this aemon, {__version__}, "
             f"needs {HEAD_REVISION}",
-            todo=f"import it with aemon {version}, then run `aemon db upgrade` with this one"
+            todo=f"import the file with aemon {version}, then run `aemon db upgrade` of this aemon"
             if older
             else f"install aemon {version} or newer",
         )
@@ -168,7 +168,7 @@ class Entry:
                 while line := reader.readline(MOST_LINE_BYTES):
                     number += 1
                     if len(line) == MOST_LINE_BYTES:
-                        raise self.broken("longer than any row", line=number)
+                        raise self.broken("has more bytes than any row", line=number)
                     digest.update(line)
                     size += len(line)
                     rows.append(self._decoded(decode, line, number))
@@ -200,7 +200,7 @@ def _entry_name(table: sa.Table) -> str:
 
 
 def _as_json(column: sa.Column[Any]) -> Callable[[Any], Any] | None:
-    """Return a function that converts values of a column to JSON; None if none is needed."""
+    """Return a function that converts values of a column to JSON; None without a conversion."""
     if isinstance(column.type, UtcTime):
         return lambda time: time.isoformat(timespec="microseconds")
     if isinstance(column.type, sa.LargeBinary):
