@@ -140,7 +140,7 @@ class RunCounts:
                 "they are not judged"
             )
         if 0 < self.records_idle == self.records_scored:
-            sentences.append("columns.only_when holds for none of them: no record was judged")
+            sentences.append("columns.only_when holds for none of the records: none was judged")
         return tuple(sentences)
 
     @property

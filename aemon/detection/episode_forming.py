@@ -44,7 +44,7 @@ class Episodes:
         calm: Mask,
         newest: datetime | None = None,
     ) -> tuple[list[Episode], dict[int, int]]:
-        """Continue, begin and close episodes by the next N records, in the order of these records.
+        """Continue, begin and close episodes with the next N records, in the order of the records.
 
         An anomaly continues the current episode of its entity. Without a current episode, the
         anomaly begins an episode. An episode is closed when more than `gap` calm records follow its
@@ -56,7 +56,7 @@ class Episodes:
             going_on: entity -> current episode of the entity.
             entities: (N,) entity of each record.
             anomalies: row -> the anomaly in that row.
-            calm: (N,) True for records with a score so low that the record is calm.
+            calm: (N,) True for calm records.
             newest: event time up to which the records of all entities are known.
 
         Returns:

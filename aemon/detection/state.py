@@ -83,7 +83,7 @@ def _optional(feature_map: FeatureMap) -> Metadata:
 def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
     """Return the feature map that `feature_map_state` converted.
 
-    Feature maps of older versions have no ranges; their columns become unbounded.
+    Feature maps of older versions have no ranges; the columns of such a map become unbounded.
     """
     unbounded = np.full(len(arrays["features.means"]), np.inf)
     return FeatureMap(
@@ -193,7 +193,7 @@ def scorer_from(arrays: Arrays, metadata: Metadata, feature_map: FeatureMap) -> 
 
 
 def _relations(arrays: Arrays) -> Relations | None:
-    """Return the relations of a scorer; None if the detector, like old detectors, has none."""
+    """Return the relations of a scorer; None for a detector without relations (old detectors)."""
     if "relations.points" not in arrays:
         return None
     return Relations(

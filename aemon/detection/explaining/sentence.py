@@ -14,7 +14,7 @@ NEARLY_ALL = 0.9
 this category."""
 
 RARE = 0.02
-"""Largest share of the records with which a category is unusual in any record."""
+"""A category that at most this share of the records has is unusual in any record."""
 
 _UNUSUAL = "unusual beside the other columns"
 _MOST_DECIMALS = 6  # with more decimals, an exponent is easier to read

@@ -50,8 +50,8 @@ def measured(
             counter = counter_of(name, numbers, entities, times)
         if counter is None or not in_order:
             why = (
-                f"a counter or row number: it only {direction or 'rises'}, so that no range of it "
-                "holds; to judge it all the same, set columns.kinds to numeric, "
+                f"a counter or row number: it only {direction or 'rises'}, so later values leave "
+                "the range of the training; to judge it anyway, set columns.kinds to numeric, "
                 "or to counter, which judges its increase"
             )
             return replace(taken, kind="ignored", reason=why), None

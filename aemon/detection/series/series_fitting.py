@@ -26,12 +26,14 @@ from aemon.detection.series.windows import Runs, Windows, runs_of
 from aemon.frame import Frame
 
 USUAL_GAPS, LONGEST_SHARE = 3.0, 0.99
-"""A run ends at a long gap: longer than this multiple of the median gap, and than this quantile."""
+"""A run of records ends at a long gap: longer than this multiple of the median gap, and longer than
+this quantile of the gaps."""
 
 LEAST_WIDTH = 2
 
 USUAL_WIDTH, LEAST_LIKENESS = 4, 0.2
-"""Default number of records in a window; least autocorrelation of records that windows need."""
+"""Default number of records in a window; and the least autocorrelation of records for which windows
+are used by default."""
 
 ROOM = 2.0
 """Bounds of records that serve as context, as a multiple of the training values."""
@@ -47,7 +49,7 @@ class SeriesPlan(NamedTuple):
     """Settings for judging records together with earlier records."""
 
     width: int  # records in a window, W; 1 for no windows
-    calendar: Calendar | None  # calendar of the rhythms to look for; None for no rhythms
+    calendar: Calendar | None  # calendar for the search for a season; None for no search
 
 
 class FittedSeries(NamedTuple):
@@ -161,7 +163,7 @@ def _smoothed(surprises: Values, tried: Frame, longest: np.timedelta64) -> Value
 
 
 class _Ground(NamedTuple):
-    """N records in runs."""
+    """N records, divided into runs of consecutive records."""
 
     centred: Floats  # (N, F) features minus usual values at their time
     runs: Runs
@@ -211,7 +213,7 @@ def _fit_levels(
 
 
 def longest_gap(entities: Texts, times: Times) -> np.timedelta64:
-    """Return the longest time that may lie between two consecutive records of a run."""
+    """Return the longest time between two consecutive records of one run of records."""
     gaps = _gaps(entities, times)
     if not len(gaps):
         return np.timedelta64(0, "us")

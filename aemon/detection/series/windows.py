@@ -1,4 +1,4 @@
-"""Windows: each record together with the earlier records of its entity, up to the last gap."""
+"""Windows: each record together with the earlier records of its entity, back to the last gap."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,9 +91,10 @@ class Runs:
         return smoothed
 
     def _before(self, ordered: Floats, earlier: "_Earlier", lag: int) -> tuple[Floats, Mask]:
-        """Return the records (N, F) that are `lag` before each record, and where they exist (N,).
+        """Return for each record the record that came `lag` records before it (N, F).
 
-        The earlier record is in the same run, or in the tail that the run continues.
+        Also return a mask (N,), True where this earlier record exists. The earlier record is in the
+        same run, or in the tail that the run continues.
         """
         found = np.zeros_like(ordered)
         here = self.behind >= lag

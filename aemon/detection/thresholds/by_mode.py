@@ -85,7 +85,7 @@ class ModeScale:
 def fit_mode_scale(
     scores: Values, codes: Rows, modes: int, settings: ThresholdSettings, rate: float
 ) -> ModeScale | None:
-    """Fit the scale of each mode with 1 / rate calibration records; None without such a mode.
+    """Fit the scale of each mode with at least 1 / rate calibration records; None if there is none.
 
     Args:
         scores: (n,) scores of held-out normal records.

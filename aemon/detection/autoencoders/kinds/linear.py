@@ -12,9 +12,9 @@ from aemon.detection.autoencoders.training_set import TrainingSet
 from aemon.detection.features.outputs import Outputs
 
 EXPLAINED = 0.9
-"""Share of the variance that is enough for a default code. Further components may be the noise of
-single columns. In the code, such a component would copy the value of a missing cell, instead of
-estimating the value from other columns."""
+"""Share of the variance that the components of a default code explain together. Further components
+may be the noise of single columns. In the code, such a component would copy the value of a missing
+cell, instead of estimating the value from other columns."""
 
 
 def learn(
@@ -60,7 +60,7 @@ def learn(
 
 
 def _explaining(training_set: TrainingSet) -> int:
-    """Return the number of components that explain enough of the variance."""
+    """Return the least number of components that explain the share `EXPLAINED` of the variance."""
     scaled = training_set.features * np.sqrt(training_set.weights)
     variances = np.linalg.svd(scaled - scaled.mean(axis=0), compute_uv=False) ** 2
     return int((variances.cumsum() < EXPLAINED * variances.sum()).sum()) + 1

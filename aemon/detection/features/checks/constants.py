@@ -114,7 +114,7 @@ def moved_of(
 
 
 def decimals_of(numbers: Values) -> int:
-    """Return the largest number of decimals in numbers; -1 if it is above `MOST_DECIMALS`.
+    """Return the largest number of decimals in numbers; -1 for more than `MOST_DECIMALS`.
 
     >>> [decimals_of(np.array(numbers)) for numbers in ([1.25, 3.5], [4.0], [np.pi])]
     [2, 0, -1]
