@@ -107,7 +107,7 @@ def naive_utc(time: datetime) -> np.datetime64:
 def join_frames(first: Frame, second: Frame) -> Frame:
     """Return the records of both frames.
 
-    If only one frame has a column, the cells of the other frame's records are missing in it.
+    If only one frame has a column, the other frame's records have missing cells in this column.
     """
     if not len(second):
         return first

@@ -87,7 +87,7 @@ class Quiet(StrEnum):
         """Make a member with its words.
 
         Raises:
-            TypeError: the member has no words. (`Quiet("drift")` makes no member: it finds one.)
+            TypeError: the member has no words. (`Quiet("drift")` makes no member, but finds one.)
         """
         if not words:
             raise TypeError(f"{cls.__name__} {reason} has no words")

@@ -160,7 +160,7 @@ class RunReport:
 
     Attributes:
         detector_id: number of the detector that judged, or that the run has trained.
-        remedy: the reaction to the error that ended the run; None if it ended without an error.
+        remedy: the reaction to the error that ended the run; None if the run had no error.
     """
 
     monitor: str

@@ -60,8 +60,8 @@ class Episodes:
             newest: event time up to which the records of all entities are known.
 
         Returns:
-            A list of all new and changed episodes; and row of an anomaly -> index in this list of
-            the episode that the anomaly belongs to.
+            A list of all new and changed episodes; and row of an anomaly -> index of the anomaly's
+            episode in this list.
         """
         changed: list[Episode] = []
         member: dict[int, int] = {}
@@ -99,7 +99,7 @@ class Episodes:
         return replace(self._with(None, entity, anomaly), state=EpisodeState.CLOSED)
 
     def joined(self, episode: Episode, anomaly: Flagged) -> Episode:
-        """Return the episode with a late anomaly added to it; a closed episode stays closed."""
+        """Return the episode after a late anomaly is added; a closed episode stays closed."""
         grown = self._with(episode, episode.entity, anomaly)
         return replace(grown, calm_records=episode.calm_records)
 

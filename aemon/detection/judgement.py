@@ -103,7 +103,7 @@ class Judgement:
         """Return verdicts on M records: these N verdicts, and `idle` for all other records.
 
         Args:
-            judged: (M,) True for the N records that these verdicts belong to.
+            judged: (M,) True for the N records to which these verdicts belong.
             undecided: number of idle records in which a cell that the operating condition needs is
                 missing.
         """
@@ -186,7 +186,7 @@ class Judging(Protocol):
 
     @property
     def context_rows(self) -> int:
-        """Number of earlier records of the same entity that the score of a record depends on."""
+        """Number of earlier records of the same entity that influence the score of a record."""
 
     def look(self, frame: Frame, before: Past | None = None) -> Looked:
         """Judge records that were fetched together; the result can explain them on request.

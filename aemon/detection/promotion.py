@@ -76,7 +76,7 @@ class Ruling(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """A decision on a trial, with the reason for it as text."""
+    """A decision on a trial, with the reason for the decision as text."""
 
     ruling: Ruling
     reason: str

@@ -47,7 +47,7 @@ def in_snooze(frame: Frame, snoozes: Iterable[Snooze]) -> Mask:
 
 
 def uncounted(contributions: Sequence[Contribution], settings: QuietSettings) -> Quiet | None:
-    """Return why an anomaly is suppressed because of the columns to blame; None if it is not.
+    """Return why an anomaly is suppressed by the columns to blame; None if it is not suppressed.
 
     A numeric column with a configured direction counts only if it deviates in this direction. A
     numeric column with a configured least gap counts only if its gap is not smaller. All other
@@ -81,7 +81,7 @@ def _is_large(part: Contribution, settings: QuietSettings) -> bool:
 
 
 def _gap(part: Contribution) -> float | None:
-    """Return observed minus expected value, in the column's units; None if it is not numeric."""
+    """Return observed minus expected value, in the column's units; None if one is not a number."""
     observed, expected = part.observed, part.reconstructed
     if isinstance(observed, bool) or not isinstance(observed, int | float):
         return None

@@ -119,7 +119,7 @@ def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
 
 
 def hash_feature_map(feature_map: FeatureMap) -> str:
-    """Return the SHA-256 of everything that features depend on.
+    """Return the SHA-256 of all parts of a feature map that influence features.
 
     For a feature map of an older version, the hash is the same as in that version.
     """

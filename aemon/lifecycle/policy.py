@@ -279,7 +279,7 @@ def stage_of(
 
 
 def ruling_on(evidence: Evidence | None, stage: TrialStage, *, unfit: str = "") -> Decision | None:
-    """Return the decision of a trial; None while it continues.
+    """Return the decision of a trial; None while the trial continues.
 
     Args:
         evidence: results of both detectors; None if the trial has too few records for a decision.

@@ -54,7 +54,7 @@ class Shadow:
         return same and self.trained_by in (None, settings.threshold)
 
     def judge(self, frame: Frame, *, behind: bool = False) -> Judgement | None:
-        """Return the judgement of the detector on trial; None if the records do not fit it.
+        """Return the judgement of the detector on trial; None if the records do not fit.
 
         The trial ends if the records do not fit the detector.
 
@@ -83,7 +83,8 @@ class Shadow:
             commit: the commit that writes the verdicts.
             frame: the N records.
             active: judgement of the active detector, without suppression.
-            judged: judgement of the detector on trial; None if the records do not fit it.
+            judged: judgement of the detector on trial; None if the records do not fit this
+                detector.
             rows: (N,) mask of the records to count: records judged for the first time that are
                 not absent, not idle, and not in a maintenance period or a snoozed period.
         """

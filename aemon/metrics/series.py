@@ -65,7 +65,7 @@ class Series:
         self.text = self._family.text_before = None
 
     def line(self) -> str:
-        """Return the formatted line and keep it; the caller holds the family's lock."""
+        """Return the formatted line, and store the line; the caller holds the family's lock."""
         number = floatToGoString(self.value)  # type: ignore[no-untyped-call]
         self.text = f"{self._begin} {number}\n"
         return self.text

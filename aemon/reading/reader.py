@@ -144,7 +144,7 @@ class Reader:
 
         Returns:
             The watermark before the first record with an event time after `limit`; the watermark of
-            the read if there is no such record; None if it is the first record of the read.
+            the read if no record is after `limit`; None if the first record of the read is.
         """
         leading = read.leading(limit)
         if leading == read.fetched:

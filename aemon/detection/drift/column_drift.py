@@ -56,7 +56,8 @@ class Bins:
     Attributes:
         column: name of the column.
         sort: whether the column's cells are numeric, boolean or categorical.
-        edges: edges between the bins of numbers, ascending; an edge belongs to the bin above it.
+        edges: edges between the bins of numbers, ascending; a number equal to an edge belongs to
+            the bin above the edge.
         categories: known texts, with a bin for each text; a further bin is for all other texts.
         counts: (B,) number of training records in each bin; the last bin is for missing cells.
         usual: largest index between recent and all training records, at `LOOKS` points of them.

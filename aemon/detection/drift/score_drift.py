@@ -139,7 +139,7 @@ def watch_scores(threshold: Threshold) -> ScoreDrift:
 
 
 def bulk_p_values(thresholds: Thresholds, scores: Values, entities: Texts) -> Values:
-    """Return p-values (N,) of scores at or below their threshold; NaN for scores above it.
+    """Return p-values (N,) of scores; NaN for a score above its threshold.
 
     The p-values are conditional: they are uniform on (0, 1) for normal records at or below their
     threshold. For a score that is equal to a calibration score, there is a lowest and a highest

@@ -13,7 +13,7 @@ MOST_BLAMED = 3
 """Largest number of columns that are blamed for one record; a longer list explains nothing."""
 
 SUSPECTS = 3
-"""A round chooses the column to blame from this number of columns, those with the largest
+"""A round chooses the column to blame from this number of columns: the columns with the largest
 errors."""
 
 FILL_ROUNDS = 8

@@ -41,9 +41,9 @@ def grounds(
 ) -> list[list[int]]:
     """Find the judged columns that lead to the expected value of each record's first blamed column.
 
-    First all columns except the context are hidden. Then the function shows one column: it brings
-    the expected value closest to the value that is expected from the whole record. In the same way,
-    further columns are shown, as long as the expected value comes noticeably closer.
+    First all columns except the context are hidden. Then one column is shown: the column that
+    brings the expected value closest to the value that is expected from the whole record. In the
+    same way, further columns are shown, as long as the expected value comes noticeably closer.
 
     Another way would be to hide single columns. But if several columns carry the same information,
     no single hidden column changes the expected value. For example, the pressure of a pump follows

@@ -78,7 +78,7 @@ def _clause(
 
 
 def _word(value: object) -> str:
-    """Return the text of a category or a boolean; for a float, it is the probability of true."""
+    """Return the text of a category or a boolean; a float is the probability of true."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"true with probability {value}" if isinstance(value, float) else shortened(str(value))

@@ -98,7 +98,8 @@ class RecordCells:
             is of a kind that its column never had in training.
         new_pairs: (N, pairs) True where a record has two values that no training record has
             together.
-        repeats: the newest stretch of equal numbers of each entity; later records can continue it.
+        repeats: the newest stretch of equal numbers of each entity; later records can continue
+            this stretch.
         counts: the newest numbers of the counters.
         modes: the mode of each record; None if no column of modes is configured.
         unreadable: columns with mostly unreadable cells in all records that were read together.

@@ -117,7 +117,7 @@ class _Learned:
         self.reports.append(ColumnReport(column=name, kind=kind, reason=reason))
 
     def _add_logarithm(self, name: str, numbers: Values) -> str:
-        """Add a column's logarithm, if it is judged; return a text for the column's reason."""
+        """Add a column's logarithm, if it is to be judged; return a text for the reason."""
         logarithm = logarithm_of(name, len(self.scaled), numbers, self.columns)
         if logarithm is None or not add_number(self.logs, logarithm.of(numbers), "numeric"):
             return ""

@@ -136,9 +136,9 @@ def increases(
 def counter_of(name: str, numbers: Values, entities: Texts, times: Times) -> Counter | None:
     """Return the counter of a rising column; None for a record number, a clock or rare events.
 
-    A record number rises mostly by the same step, or it rises from each record to the next record,
-    whatever their entities are. A clock rises evenly. The increase of a counter of rare events
-    carries no information.
+    A record number rises mostly by the same step, or rises from each record to the next record even
+    if the records belong to different entities. A clock rises evenly. The increase of a counter of
+    rare events carries no information.
 
     Args:
         name: name of the column.

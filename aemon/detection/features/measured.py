@@ -31,7 +31,7 @@ def measured(
     """Detect angles and counters; return any other column unchanged.
 
     A counter is judged by its increase, or left out if this is not possible. The second part of the
-    result is the counter; it is None for a column that is not judged by its increase.
+    result is the counter, or None for a column that is not judged by its increase.
 
     Args:
         taken: a column of numbers, or a column that is configured as a counter.

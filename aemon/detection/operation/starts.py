@@ -10,7 +10,7 @@ MOST_SETTLED = 1_000
 """Largest number of settled entities that are kept: the entities with the newest records."""
 
 MOST_UNSETTLED = 10_000
-"""Largest number of idle or unsettled entities that are kept: those with the newest records."""
+"""Largest number of idle or unsettled entities that are kept: the ones with the newest records."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -53,7 +53,7 @@ class Related(NamedTuple):
 
 
 class Measures(NamedTuple):
-    """Measures of N records, and the normal records that the records were compared with."""
+    """Measures of N records, and the normal records that are nearest to them."""
 
     values: dict[str, Values]  # name of the measure -> (N,) logarithms
     errors: Floats  # (N, F), squared gaps of the residual
@@ -123,7 +123,7 @@ class Space:
             residuals: (D, N, F), 0 where missing.
             names: names of measures; `residual` is always measured.
             whitening: whitening matrix; by default the matrix of the space.
-            without: (N,) row of the prototype that a record is not compared with; -1 for none.
+            without: (N,) row of a prototype that must not be found for the record; -1 for none.
         """
         whitening = self.whitening if whitening is None else whitening
         errors = reconstruction_errors(residuals, mask, whitening, self.weights)

@@ -69,7 +69,7 @@ class Relations:
 
         Args:
             whitened: (N, F), records on the whitened scale.
-            without: (N,) row of the normal record that a record is not compared with; -1 for none.
+            without: (N,) row of a normal record that must not be found for the record; -1 for none.
             vouchers: number of normal records that must be near.
         """
         distances, rows = self.points.nearest(whitened, k=vouchers, without=without)

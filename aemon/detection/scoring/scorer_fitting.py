@@ -36,7 +36,7 @@ ratio, the residuals of seen records are not used. The value was chosen by compa
 false-alarm rates."""
 
 PARTS = 5
-"""Number of parts that a single member's fold is divided into. Each part is whitened by the
+"""Number of parts into which the fold of a single member is divided. Each part is whitened by the
 residuals of the other parts. If a part were whitened by its own residuals, its records would look
 too normal, and the threshold would be too low: with a target rate of 10 %, 13 % were flagged."""
 

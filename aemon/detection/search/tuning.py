@@ -48,7 +48,7 @@ class Trial:
         by_planting: name of a planting -> its mean AUROC.
         false_alarm_rate: share of the held-out normal records that were flagged.
         seconds: duration of the trial.
-        refusal: reason why training failed with these settings; empty if it did not fail.
+        refusal: reason why training failed with these settings; empty if training succeeded.
     """
 
     changes: Changes

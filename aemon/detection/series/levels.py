@@ -64,8 +64,8 @@ def levels_of(
     """Return the distance of each record from its level, and the last blocks of runs.
 
     The level of a record is a mean over the record itself and earlier records of the same run: the
-    earlier records in the same block of time, and the records of the `EARLIER_BLOCKS` blocks before
-    it. Blocks begin at fixed times. So a level does not depend on the record with which reading
+    earlier records in the same block of time, and the records of the `EARLIER_BLOCKS` previous
+    blocks. Blocks begin at fixed times. So a level does not depend on the record with which reading
     began, as soon as reading covers all blocks of the level.
 
     Args:

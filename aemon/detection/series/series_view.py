@@ -124,7 +124,7 @@ class SeriesView:
 
     @property
     def context_rows(self) -> int:
-        """Number of earlier records that a record's window, smoothing and level depend on."""
+        """Number of earlier records that influence a record's window, smoothing and level."""
         level = 0 if self.levels is None else BLOCK_RECORDS * (EARLIER_BLOCKS + 1)
         return self.width - 1 + SMOOTHED - 1 + level
 

@@ -20,7 +20,7 @@ EXPLAINED = 0.9
 0.8 to 0.95 differ by less than results on different data sets.)"""
 
 PARTS = 5
-"""Number of parts that a single member's fold is divided into. Each part is compared with the
+"""Number of parts into which the fold of a single member is divided. Each part is compared with the
 spreads of the other parts."""
 
 

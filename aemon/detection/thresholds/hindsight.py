@@ -32,7 +32,7 @@ TINY = 1e-30  # keeps the logarithm of a score of 0 finite
 def standing_out(scores: Values, entities: Texts, rate: float) -> Mask:
     """Return a mask (n,) of the records whose scores stand out from all other scores.
 
-    A threshold always flags its target share of the records that it was computed from. So a
+    A threshold always flags its target share of the records from which it was computed. So a
     threshold cannot show whether there are anomalies among these records, but the distribution of
     the scores can. The logarithms of scores are about normally distributed in their upper part. The
     width of this part is measured between quantiles, so that two per cent of anomalies do not

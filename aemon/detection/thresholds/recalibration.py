@@ -7,8 +7,9 @@ same method. Flagged records are left out, with two exceptions:
 - The target rate explains a number of flagged records. The least unusual flagged records, up to
   this number, count as normal (`unexplained`).
 - The median of the scores counts as normal. If this median differs from the median of the
-  calibration scores, the threshold is multiplied by the ratio of both before it selects the
-  flagged records. A fault in less than half of the records does not move the median much.
+  calibration scores, the threshold is first multiplied by the ratio of both medians, and then
+  selects the flagged records. A fault in less than half of the records does not move the median
+  much.
 
 A raised threshold returns to its value at training as soon as the records do not contradict this
 value.
@@ -188,7 +189,7 @@ def _unlikely(count: float, expected: float) -> int:
 
 
 def _left_out(base: Threshold, now: Threshold, scores: Values, allowed: Mask) -> Mask:
-    """Return a mask (n,) of the scores that the new threshold is not computed from.
+    """Return a mask (n,) of the scores that are left out when the new threshold is computed.
 
     These scores are above a moved threshold, and the target rate does not explain them. The moved
     threshold is the threshold of training times the shift of the median, or the active threshold

@@ -26,12 +26,12 @@ def learn(
     """Project the features on their first principal components, and back.
 
     Of all linear autoencoders, this autoencoder has the least squared error (Eckart & Young 1936;
-    Baldi & Hornik 1989, fact 4). The error is weighted: each feature is multiplied by the root of
-    its weight before the singular value decomposition, and divided by this root after it (Jolliffe
-    2002, section 14.2.1). Constants and context features have weight 0, so the decomposition
-    ignores them. Booleans and categories are treated as numbers. The default code is as wide as the
-    code of `undercomplete`, or narrower if fewer components explain nine tenths of the variance
-    (Jolliffe 2002, section 6.1.1). `learn_members` fills missing cells.
+    Baldi & Hornik 1989, fact 4). The error is weighted: before the singular value decomposition,
+    each feature is multiplied by the root of its weight, and afterwards divided by this root
+    (Jolliffe 2002, section 14.2.1). Constants and context features have weight 0, so the
+    decomposition ignores them. Booleans and categories are treated as numbers. The default code is
+    as wide as the code of `undercomplete`, or narrower if fewer components explain nine tenths of
+    the variance (Jolliffe 2002, section 6.1.1). `learn_members` fills missing cells.
 
     Raises:
         TrainingError: the code would be as wide as the input, or hidden layers are configured.

@@ -43,8 +43,8 @@ class Constant:
     def of_number(cls, column: str, value: float, records: int) -> "Constant":
         """Return a constant with a tolerance for rounding.
 
-        The tolerance is one unit of the last decimal. For a whole number below `LARGE` it is
-        `HALF`, for 0 it is `SAME`.
+        The tolerance is one unit of the last decimal. For a whole number below `LARGE`, the
+        tolerance is `HALF`; for 0, the tolerance is `SAME`.
         """
         places = decimals_of(np.array([value]))
         if places > 0:
