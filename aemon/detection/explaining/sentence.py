@@ -16,7 +16,7 @@ this category."""
 RARE = 0.02
 """A category that at most this share of the records has is unusual in any record."""
 
-_UNUSUAL = "unusual beside the other columns"
+_UNUSUAL = "unusual given the other columns"
 _MOST_DECIMALS = 6  # with more decimals, an exponent is easier to read
 # Least and most digits of numbers with an exponent; further digits are rounding errors of floats.
 _DIGITS, _MOST_DIGITS = 3, 12

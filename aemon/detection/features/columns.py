@@ -62,7 +62,7 @@ FEW_RECORDS = 50
 """Fewer records than this do not show how many different values a column has."""
 
 EMPTY = "every value missing"
-CONSTANT = "constant: flagged when it moves"
+CONSTANT = "constant: flagged if its value changes"
 ONE_SO_FAR = "one value so far"
 
 _TIMES = "times: only the source's time column is used"

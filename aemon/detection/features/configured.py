@@ -166,7 +166,7 @@ def _as_numbers(values: "pd.Series[Any]", name: str, kind: ColumnKind) -> tuple[
         wrong, allowed, takes = cells.unreadable, UNREADABLE_SHARE, ""
     if wrong.sum() > allowed * present.sum():
         raise _misfit(name, kind, f"holds {example_of(values, wrong)}", takes)
-    return kind, f"so configured{missing_cells_text(values, cells)}"
+    return kind, f"as configured{missing_cells_text(values, cells)}"
 
 
 def _as_categories(values: "pd.Series[Any]", name: str) -> tuple[Kind, str]:
@@ -183,7 +183,7 @@ def _as_categories(values: "pd.Series[Any]", name: str) -> tuple[Kind, str]:
         why = f"categories are repeated, and at most {MOST_CONFIGURED_CATEGORIES} are possible: "
         raise _misfit(name, "categorical", held, why)
     missing = len(values) - observed
-    return "categorical", f"so configured{f'; {missing} missing' if missing else ''}"
+    return "categorical", f"as configured{f'; {missing} missing' if missing else ''}"
 
 
 def _misfit(name: str, kind: ColumnKind, held: str, why: str) -> FrameError:

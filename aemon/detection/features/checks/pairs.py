@@ -60,14 +60,14 @@ class Pair:
 
         >>> pair = Pair(column="mode", other="state", never=(("off", "fast", 41.7),), records=900)
         >>> pair.reason({"state": "off", "mode": "fast"})
-        "mode 'fast' with state 'off', as in none of 900 training records (42 by chance)"
+        "mode 'fast' with state 'off', as in none of 900 training records (42 expected by chance)"
         """
         both = _text(observed[self.other]), _text(observed[self.column])
         chance = next(expected for *texts, expected in self.never if tuple(texts) == both)
         shown = [shortened(repr(text)) if text not in TRUTHS else text for text in both]
         return (
             f"{shortened(self.column)} {shown[1]} with {shortened(self.other)} {shown[0]}, "
-            f"as in none of {self.records:,} training records ({chance:.0f} by chance)"
+            f"as in none of {self.records:,} training records ({chance:.0f} expected by chance)"
         )
 
     @classmethod
