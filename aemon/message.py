@@ -58,20 +58,21 @@ class Message:
     Attributes:
         severity: the severity that is reported now. If it has risen, `before` is the severity that
             was reported earlier.
-        started_at: event time of the first anomaly; `ended_at` is that of the last anomaly so far.
-        opened_at: when the episode became long enough to be reported.
+        started_at: event time of the first anomaly.
+        ended_at: event time of the last anomaly so far.
+        opened_at: time at which the episode became long enough to be reported.
         peak_exceedance: the largest exceedance; `peak_record` is the key of its record.
         reason: why the record `peak_record` was flagged; empty if the record was removed.
         columns: the columns to blame, the largest share first.
         acknowledged: whether a person acknowledged the episode.
-        like: text that names a similar earlier episode; empty if there is none.
+        like: text that names a similar earlier episode; empty without such an episode.
         label: the label that a person gave the episode; empty without a label.
         page: the address of the status page, at this episode.
         sql: a query that returns the records of the episode.
         command: the command that shows the episode with its records.
         labels: the labels of the monitor, for routing.
-        episodes: number of episodes in the message. A backlog may have several; `episode` is then
-            the newest of them.
+        episodes: number of episodes in the message. The message about a backlog may have several
+            episodes; `episode` is then the id of the newest of them.
     """
 
     event: Event

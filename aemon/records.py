@@ -65,7 +65,7 @@ class FeedbackVerdict(StrEnum):
 
     FALSE_ALARM = "false_alarm"  # normal: used in training and in calibration
     CONFIRMED = "confirmed"  # an anomaly, flagged or not: never used in training
-    IGNORE_UNTIL = "ignore_until"  # records from this one until a time are not used in training
+    IGNORE_UNTIL = "ignore_until"  # records from this record until a time: not used in training
 
 
 class Severity(StrEnum):
@@ -76,7 +76,7 @@ class Severity(StrEnum):
 
 
 class Quiet(StrEnum):
-    """Why a record above the threshold is suppressed. If several reasons apply, the first is used.
+    """Why a record above the threshold is suppressed. The first reason that applies is used.
 
     Each member has `words`: the reason as the end of the sentence "suppressed: ...".
     """
@@ -87,7 +87,7 @@ class Quiet(StrEnum):
         """Make a member with its words.
 
         Raises:
-            TypeError: the member has no words. (`Quiet("drift")` makes no member: it finds one.)
+            TypeError: the member has no words. (`Quiet("drift")` makes no member, but finds one.)
         """
         if not words:
             raise TypeError(f"{cls.__name__} {reason} has no words")
@@ -126,7 +126,8 @@ class Episode:
         blame: column -> sum of the column's shares of the blame.
         signed: as `blame`, but the share of a value below the expected value counts as negative.
         calm_records: number of calm records since the last anomaly.
-        opened_at: when the episode became long enough to be reported; None if it never did.
+        opened_at: time at which the episode became long enough to be reported; None if it has
+            never been long enough.
         like_id: number of a similar earlier episode; `likeness` is 1 if both are equal.
         id: number of the episode in the store; None before the episode is stored.
     """
@@ -162,7 +163,7 @@ class Episode:
 class Snooze:
     """A period of event time, from `since` to just before `until`, with suppressed anomalies.
 
-    If `entity` is None, the snooze is for all entities. `id` is its number in the store.
+    If `entity` is None, the snooze is for all entities. `id` is the snooze's number in the store.
     """
 
     since: datetime
@@ -227,7 +228,7 @@ class DriftReport:
     """The drift of normal data from a detector's training records, as known after a run."""
 
     evidence: float  # log10 of the evidence that scores have drifted
-    largest_index: float | None  # population stability index over the columns; None: too early
+    largest_index: float | None  # largest population stability index; None: too few records
     open: int  # number of drifts that have not ended
     found: int  # number of drifts that the run found
     provisional: bool  # too few calibration records to show the target rate

@@ -140,7 +140,7 @@ class RunCounts:
                 "they are not judged"
             )
         if 0 < self.records_idle == self.records_scored:
-            sentences.append("columns.only_when holds for none of them: no record was judged")
+            sentences.append("columns.only_when holds for none of the records: none was judged")
         return tuple(sentences)
 
     @property
@@ -160,7 +160,7 @@ class RunReport:
 
     Attributes:
         detector_id: number of the detector that judged, or that the run has trained.
-        remedy: the reaction to the error that ended the run; None if it ended without an error.
+        remedy: the reaction to the error that ended the run; None if the run had no error.
     """
 
     monitor: str

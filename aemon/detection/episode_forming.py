@@ -44,7 +44,7 @@ class Episodes:
         calm: Mask,
         newest: datetime | None = None,
     ) -> tuple[list[Episode], dict[int, int]]:
-        """Continue, begin and close episodes by the next N records, in the order of these records.
+        """Continue, begin and close episodes with the next N records, in the order of the records.
 
         An anomaly continues the current episode of its entity. Without a current episode, the
         anomaly begins an episode. An episode is closed when more than `gap` calm records follow its
@@ -56,12 +56,12 @@ class Episodes:
             open_episodes: entity -> current episode of the entity.
             entities: (N,) entity of each record.
             anomalies: row -> the anomaly in that row.
-            calm: (N,) True for records with a score so low that the record is calm.
+            calm: (N,) True for calm records.
             newest: event time up to which the records of all entities are known.
 
         Returns:
-            A list of all new and changed episodes; and row of an anomaly -> index in this list of
-            the episode that the anomaly belongs to.
+            A list of all new and changed episodes; and row of an anomaly -> index of the anomaly's
+            episode in this list.
         """
         changed: list[Episode] = []
         member: dict[int, int] = {}
@@ -99,7 +99,7 @@ class Episodes:
         return replace(self._with(None, entity, anomaly), state=EpisodeState.CLOSED)
 
     def joined(self, episode: Episode, anomaly: Flagged) -> Episode:
-        """Return the episode with a late anomaly added to it; a closed episode stays closed."""
+        """Return the episode after a late anomaly is added; a closed episode stays closed."""
         grown = self._with(episode, episode.entity, anomaly)
         return replace(grown, calm_records=episode.calm_records)
 

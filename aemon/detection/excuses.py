@@ -13,7 +13,8 @@ from aemon.detection.similar_episodes import ALIKE, Pattern, likeness, signed_sh
 from aemon.records import Identity
 
 LEAST_GAP, MOST_GAP = 2 / 3, 1.5
-"""Least and largest ratio of the gaps of two similar records, in the column most to blame."""
+"""Least and largest ratio of the gaps of two similar records. A gap is the observed minus the
+expected value of the column that is most to blame."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

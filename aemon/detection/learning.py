@@ -51,16 +51,17 @@ The limit is this number of standard deviations of chance above `UPPER_SHARE`.
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Learned:
-    """A detector without thresholds, and the scores that its thresholds are computed from.
+    """A detector without thresholds, and the scores from which its thresholds are computed.
 
-    Made by `learn`.
+    `learn` returns it.
 
     Attributes:
         feature_map: converts columns to features.
         scorer: converts features to scores.
         series: converts windows of features to scores; None if each record is judged alone.
         provenance: the origin of the training records, and the settings of the training.
-        scores: (n,) scores of the calibration records, from members that did not learn from them.
+        scores: (n,) scores of the calibration records. Each record was scored by the members that
+            did not learn from the record.
         records: the n calibration records.
         unusual: held-out records that differ from all other records.
         threshold: settings of the thresholds.
@@ -107,7 +108,7 @@ class Learned:
     ) -> Thresholds:
         """Compute thresholds from the scores (n,) of the calibration records.
 
-        With a mask `among`, only the scores of its records are used.
+        With a mask `among` (n,), only the scores of the records in the mask are used.
 
         Raises:
             TrainingError: no finite scores are left.
@@ -156,7 +157,7 @@ def learn(
         frame: the records; not modified.
         settings: settings of the columns, the detector and the thresholds.
         seed: the same records, settings and seed give the same detector.
-        rate: the target rate, if records of the source were left out; by default from settings.
+        rate: the target rate; given if source records were left out, else from the settings.
         progress: called with the finished share of the training.
         in_order: whether event times give an order; a counter is then judged by its increase.
 
@@ -326,10 +327,10 @@ def _on_one_scale(
 def _calibrating(training_set: TrainingSet, fitted: Fitted) -> Rows:
     """Return indices (K,) of the held-out scores that calibrate the threshold.
 
-    These are all scores; or only the scores of the newest fold, if data drifts. The newest fold is
+    If data drifts, only the scores of the newest fold are used, else all scores. The newest fold is
     the only fold that is judged like new records: by members that were trained on older records.
-    If its scores are higher than the older scores by more than chance, a threshold from the older
-    scores would be too low.
+    If the scores of the newest fold are higher than the older scores by more than chance, a
+    threshold from the older scores would be too low.
     """
     folds = training_set.folds[fitted.rows]
     newest = folds == folds.max()

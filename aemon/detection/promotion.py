@@ -14,7 +14,7 @@ MOST_WORSE = 2.0
 """Largest validation error of a new detector, divided by the active detector's error."""
 
 LEAST_KEPT = 0.5
-"""Share of the active detector's critical anomalies that a new detector must flag at least."""
+"""A new detector must flag at least this share of the active detector's critical anomalies."""
 
 ALLOWANCE_DEVIATIONS = 3.0
 """Allowance for chance in a trial: standard deviations above the expected number of alarms."""
@@ -42,7 +42,7 @@ class Evidence:
         alike: whether both detectors were trained with the same settings. If not, their errors and
             critical anomalies cannot be compared: columns or scales differ.
         asked_for: whether a person asked for the detector on trial: its settings or its target
-            rate differ from the active detector's.
+            rate differ from the settings or the target rate of the active detector.
     """
 
     records: int
@@ -76,7 +76,7 @@ class TrialOutcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """A decision on a trial, with the reason for it as text."""
+    """A decision on a trial, with the reason for the decision as text."""
 
     outcome: TrialOutcome
     reason: str
@@ -94,8 +94,8 @@ def trial_records(rate: float, given: int | None) -> int:
 def least_records(wanted: int, *, overdue: bool, asked_for: bool = False) -> int:
     """Return the least number of records that a decision on a trial needs.
 
-    If the detector on trial was asked for, by changed settings, an overdue trial does not wait for
-    records: the source may send nothing.
+    If a person asked for the detector on trial by changing settings, an overdue trial does not wait
+    for records, because the source may send none.
 
     >>> least_records(1000, overdue=True)
     20
@@ -110,8 +110,8 @@ def least_records(wanted: int, *, overdue: bool, asked_for: bool = False) -> int
 def allowed_alarms(records: int, rate: float) -> int:
     """Return the largest number of alarms on N normal records that chance explains.
 
-    The number of alarms has a binomial distribution. The allowance is its mean plus three standard
-    deviations.
+    The number of alarms has a binomial distribution. The result is the mean of this distribution
+    plus three standard deviations.
 
     >>> allowed_alarms(1000, 0.001)
     4
@@ -131,7 +131,7 @@ def decide(evidence: Evidence, wanted: int, *, overdue: bool = False) -> Decisio
        other data, or if the settings of the two detectors differ.
     2. It flags few of the records that the active detector judged normal: no more than its target
        rate and chance explain. After drift, all of its flagged records count; it may then flag as
-       many records as the active detector, if that is more.
+       many records as the active detector, if this number is larger.
     3. It flags at least half of the active detector's critical anomalies. This condition is left
        out if errors are not compared.
     4. It flags every confirmed anomaly that the active detector flags.

@@ -47,11 +47,11 @@ def in_snooze(frame: Frame, snoozes: Iterable[Snooze]) -> Mask:
 
 
 def uncounted(contributions: Sequence[Contribution], settings: QuietSettings) -> Quiet | None:
-    """Return the reason why an anomaly is suppressed by the columns to blame; None if it counts.
+    """Return why an anomaly is suppressed by the columns to blame; None if it is not suppressed.
 
     A numeric column with a configured direction counts only if it deviates in this direction. A
-    numeric column with a configured least gap counts only if its gap is at least as large. All
-    other columns count. The anomaly is suppressed if the columns that count have less than
+    numeric column with a configured least gap counts only if its gap is not smaller. All other
+    columns count. The anomaly is suppressed if the columns that count have less than
     `MOST_UNCOUNTED` of the blame.
     """
     if not settings.directions and not settings.least_gaps:
@@ -81,7 +81,7 @@ def _is_large(part: Contribution, settings: QuietSettings) -> bool:
 
 
 def _gap(part: Contribution) -> float | None:
-    """Return observed minus expected value, in the column's units; None if it is not numeric."""
+    """Return observed minus expected value, in the column's units; None if one is not a number."""
     observed, expected = part.observed, part.reconstructed
     if isinstance(observed, bool) or not isinstance(observed, int | float):
         return None

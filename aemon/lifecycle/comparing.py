@@ -58,7 +58,7 @@ class Compared:
 
     Attributes:
         records: number of compared records.
-        rank_correlation: Spearman's rank correlation of the two scores.
+        rank_correlation: Spearman's rank correlation between the scores of both detectors.
         trial: state or outcome of the first detector's trial; empty without a trial.
         differing: records that only one of the two detectors flags, largest difference first.
     """

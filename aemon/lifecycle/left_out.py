@@ -69,9 +69,9 @@ class LeftOut:
 def quiet_stretches(
     name: str, settings: MonitorSettings, store: Store, frame: Frame
 ) -> dict[str, Mask]:
-    """Return reason -> mask (N,) of records in maintenance windows and in snoozes.
+    """Return reason -> mask (N,) of records in maintenance periods and in snoozed periods.
 
-    Such records may not be normal data.
+    These records may not be normal data.
     """
     with store.reading() as connection:
         snoozes = snoozes_of(connection, name)
@@ -83,7 +83,10 @@ def quiet_stretches(
 
 
 def outlived(frame: Frame, levels: Sequence[Drift]) -> Mask:
-    """Return a mask (N,) of records from before a new level that counts as normal data now."""
+    """Return a mask (N,) of the records before a new level of their entity.
+
+    Only new levels that count as normal data now are given.
+    """
     found = np.zeros(len(frame), dtype=bool)
     for level in levels:
         found |= (frame.entities == level.entity) & (frame.times < naive_utc(level.started_at))
@@ -133,7 +136,7 @@ def find_left_out(
 
 
 def _flagged(flagging: Flagging, frame: Frame, *, free: Mask) -> tuple[Mask, bool]:
-    """Return a mask (N,) of records flagged beyond the target rate; True if none is left out.
+    """Return a mask (N,) of the flagged records to leave out, and whether too many are flagged.
 
     An anomaly in the training set would become normal for the new detector. But some flagged
     records are the false alarms that the target rate allows. Without these records, every
@@ -141,8 +144,8 @@ def _flagged(flagging: Flagging, frame: Frame, *, free: Mask) -> tuple[Mask, boo
     the detector before.
 
     If far too many records are flagged, the detector is assumed to be wrong, and no record is left
-    out. This holds for a detector trained on less than two days, and for a training that a person
-    asks for.
+    out. This rule is used only for a detector that was trained on records of less than two days,
+    and for a training that a person asks for.
 
     Args:
         flagging: inputs for the choice.

@@ -28,7 +28,7 @@ SHIFT_RECORDS = 50
 """Least number of records at a new level before the level counts as lasting."""
 
 SHIFT_TIME = timedelta(days=1)
-"""Least duration of a new level before the level counts as lasting, without a setting."""
+"""Least duration of a new level before the level counts as lasting, if none is configured."""
 
 SETTLED = 0.1
 """Population stability index (PSI) below which the drift of a column has ended.
@@ -67,7 +67,7 @@ class Observed:
         drifts: drifts that have not ended, the oldest first.
         shifting: whether an entity is in a flagged period that may become a new level.
         shifts: whether new levels are reported as drift.
-        enough_since_drift: whether enough records for a training came since the drift.
+        enough_since_drift: whether enough records for a training arrived since the drift.
         provisional: whether the threshold has too few calibration records to show the target rate.
         misled: whether the active detector was trained on less than two days, and flags far more
             records than the target rate allows.
@@ -281,7 +281,7 @@ def stage_of(
 def outcome_of_trial(
     evidence: Evidence | None, stage: TrialStage, *, unfit: str = ""
 ) -> Decision | None:
-    """Return the decision of a trial; None while it continues.
+    """Return the decision of a trial; None while the trial continues.
 
     Args:
         evidence: results of both detectors; None if the trial has too few records for a decision.

@@ -46,7 +46,10 @@ class Rebuilt:
 
     @property
     def same(self) -> bool:
-        """Whether records, features, thresholds and scores are the same, if they are known."""
+        """Whether records, features, thresholds and scores are the same.
+
+        If the scores are unknown, they are not compared.
+        """
         return (
             self.same_records
             and self.same_features

@@ -42,7 +42,7 @@ MOST_KEPT = 50_000  # scores in memory, for all thresholds of a monitor together
 
 
 class RecentRecords:
-    """The recent records of one active detector; a new active detector gets a new object.
+    """The recent records of one active detector; each active detector has its own object.
 
     Args:
         store: the results database, which has the state from before a restart.
@@ -53,7 +53,7 @@ class RecentRecords:
     def __init__(self, store: Store, loaded: Loaded, watched: Watched = _ALL) -> None:
         stored = loaded.stored
         self.detector_id = stored.id
-        self.base: Thresholds = loaded.trained  # trained, by the present settings
+        self.base: Thresholds = loaded.trained  # of the training, computed by the present settings
         self.reference = loaded.reference
         self._operation = loaded.detector.operation
         self._derivation = loaded.detector.derivation
@@ -174,9 +174,10 @@ class RecentRecords:
     def _in_stretches(self, frame: Frame) -> Mask:
         """Return a mask (N,) of records in long flagged periods.
 
-        Such records do not change thresholds if their scores are above the training thresholds:
-        the period may become a new level, which only a training may learn. Lower scores do change
-        thresholds, so that a threshold that became too low can rise again.
+        If the score of such a record is above the training threshold, the record does not change
+        thresholds: the period may become a new level, which only a training may learn. A record
+        with a lower score does change thresholds. So a threshold that fell too far below its
+        training threshold can rise again.
         """
         found = np.zeros(len(frame), dtype=bool)
         for entity, shift in self.life.shifts.items():
@@ -192,9 +193,9 @@ class RecentRecords:
         return found
 
     def recent(self) -> Recent | None:
-        """Return the recent records for a recalibration; None until enough new records came.
+        """Return the recent records for a recalibration; None until enough new records arrived.
 
-        Records in faults are left out, by the exceedances at their judging.
+        Records in faults are left out. Faults are found by the exceedances of the records.
         """
         if self._came < self._every:
             return None
@@ -229,9 +230,9 @@ def _latest(written: dict[str, Any], loaded: Loaded) -> Tails:
 
 
 def _starts(written: dict[str, Any], loaded: Loaded) -> Starts:
-    """Return the time since which each entity is working, by the condition `columns.only_when`.
+    """Return the time since which each entity has been working, by `columns.only_when`.
 
-    The stored times are used only if the condition is unchanged. The first detector begins with
+    The stored times are used only if this condition is unchanged. The first detector begins with
     the times at the end of its training records.
     """
     operation = loaded.detector.operation

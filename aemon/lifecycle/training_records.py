@@ -41,15 +41,16 @@ from aemon.store.feedback import read_feedback, stored_anomalies
 from aemon.store.store import Store, as_json, from_json
 
 IDLE, ODD = "idle", "odd"
-"""Reasons to leave a record out: the plant did not run yet; the record is unlike all others."""
+"""Reasons to leave a record out: the plant did not run yet; the record differs from all others."""
 
 LEAST_USABLE_SHARE = 0.5
-"""Least usable share of the first records; with less, time or key is probably a wrong column."""
+"""Least usable share of the first records. With a smaller share, the configured column of the time
+or of the key is probably wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadFrom:
-    """The query of a training to its source, stored so that it can be repeated."""
+    """The query by which a training reads its records, stored so that it can be repeated."""
 
     newest: bool  # whether the newest records are read; otherwise the first records are read
     limit: int
@@ -73,7 +74,7 @@ class ReadFrom:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingRecords:
-    """The records of a training, and the reasons of their choice.
+    """The records of a training, and the reasons why they were chosen.
 
     Attributes:
         frame: the records.
@@ -135,10 +136,11 @@ def choose_records(
 ) -> TrainingRecords:
     """Choose the records on which a monitor's next detector is trained.
 
-    The first training uses all records of the source; if there are too many, the first records, or
-    with `start: now` the newest. A later training uses the newest judged records, without records
-    flagged beyond the target rate. Feedback has precedence: confirmed anomalies and ignored periods
-    are left out, and false alarms are used. A false alarm that is not read comes from the store.
+    The first training uses all records of the source. If there are too many, it uses the first
+    records, or with `start: now` the newest records. A later training uses the newest judged
+    records, without the flagged records that the target rate does not explain. Feedback has
+    precedence: confirmed anomalies and ignored periods are left out, and false alarms are used. If
+    the source does not return a false alarm, the stored record is used.
 
     Raises:
         TrainingError: there are too few records.
@@ -286,8 +288,9 @@ def unusable(count: int, frame: Frame) -> TrainingError | None:
     todo = "see with `aemon check` whether time and key are the right columns"
     if most == "duplicate_key":
         todo = (
-            "set key: NAME to a column without repeated values, such as one that a query makes of "
-            "time and key, or set entity: NAME to the column that says what a record belongs to"
+            "set key: NAME to a column without repeated values, such as a column that a query "
+            "builds from time and key, or set entity: NAME to the column that names the machine "
+            "of a record"
         )
     return TrainingError(
         f"of the first {count} records only {len(frame)} can be used: {reasons}", todo=todo

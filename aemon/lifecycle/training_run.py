@@ -34,7 +34,7 @@ ROUNDS = 3
 """Number of searches for unusual records; each search leaves out the records found before."""
 
 BY_HAND = "a person"
-"""The person or reason that asked for a training, if no reason is given."""
+"""The stored reason of a training that a person asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,8 +210,8 @@ def _judges(name: str, store: Store) -> bool:
 def learn_again(frame: Frame, manifest: Mapping[str, Any], seed: int) -> Detector:
     """Train a detector again by its manifest.
 
-    If the records differ from the first training, the thresholds are computed from the given
-    records, because the stored thresholds would be wrong for them.
+    If the records differ from the records of the first training, the thresholds are computed from
+    the given records, because the stored thresholds would be wrong for these records.
 
     Args:
         frame: the training records.

@@ -54,13 +54,14 @@ class Shadow:
         return same and self.trained_by in (None, settings.threshold)
 
     def judge(self, frame: Frame, *, behind: bool = False) -> Judgement | None:
-        """Return the judgement of the detector on trial; None if the records do not fit it.
+        """Return the judgement of the detector on trial; None if the records do not fit.
 
         The trial ends if the records do not fit the detector.
 
         Args:
             frame: the records.
-            behind: whether the records were read before the watermark, out of order.
+            behind: whether the records lie before the watermark, so that `past` does not precede
+                them.
         """
         try:
             return self.detector.look(frame, None if behind else self.past).judgement
@@ -82,9 +83,10 @@ class Shadow:
             commit: the commit that writes the verdicts.
             frame: the N records.
             active: judgement of the active detector, without suppression.
-            judged: judgement of the detector on trial; None if the records do not fit it.
+            judged: judgement of the detector on trial; None if the records do not fit this
+                detector.
             rows: (N,) mask of the records to count: records judged for the first time that are
-                not absent, idle, in a maintenance window or in a snooze.
+                not absent, not idle, and not in a maintenance period or a snoozed period.
         """
         if judged is None:
             return
@@ -123,7 +125,7 @@ def rule_on(
     *,
     drifted: bool,
 ) -> Decision | None:
-    """Decide a monitor's trial if possible, and carry out the decision.
+    """Decide on a monitor's trial if there are enough records, and carry out the decision.
 
     Args:
         store: the results database, which has the counts of the trial.

@@ -26,11 +26,11 @@ class Catalogue:
     build_info = gauge("aemon_build_info", ("version",), "1, labelled with the running version")
     config_reloads = counter(
         "aemon_config_reloads", ("outcome",),
-        "reloads of the configuration: ok, or refused because of an error in it",
+        "reloads of the configuration: ok, or refused because of an error",
     )
     config_last_reload_successful = gauge(
         "aemon_config_last_reload_successful", (),
-        "1 if the configuration in its file is the one in use, 0 if it was refused",
+        "1 if the configuration file is in use, 0 if it was refused",
     )
     config_last_reload_success_timestamp_seconds = gauge(
         "aemon_config_last_reload_success_timestamp_seconds", (),
@@ -51,7 +51,7 @@ class Catalogue:
     )
     leases_lost = counter(
         "aemon_leases_lost", (),
-        "monitors taken over by another daemon after this one missed its heartbeat",
+        "monitors taken over by another daemon after this daemon missed its heartbeat",
     )
     replicas_live = gauge("aemon_replicas_live", (), "live daemons that share this store")
     monitor_info = gauge(
@@ -67,7 +67,7 @@ class Catalogue:
     run_interval_seconds = gauge("aemon_run_interval_seconds", ("monitor", "run"), "longest pause between runs")
     run_late_after_timestamp_seconds = gauge(
         "aemon_run_late_after_timestamp_seconds", ("monitor",),
-        "time by which a scoring run must end well: three pauses and half of score_timeout after the last one",
+        "time by which a scoring run must end well: three pauses and half of score_timeout after the last success",
     )
     source_records_read = counter("aemon_source_records_read", ("monitor",), "records that the source returned")
     source_keys_given_up = counter(
@@ -88,11 +88,11 @@ class Catalogue:
     )
     entities_silent = gauge(
         "aemon_entities_silent", ("monitor",),
-        "entities that have sent no record for longer than any gap in training, while others still send",
+        "entities without a record for an unusually long time, while other entities send",
     )
     records_rate_unusual = gauge(
         "aemon_records_rate_unusual", ("monitor",),
-        "1 while many more or many fewer records arrive than ever in training, else 0",
+        "1 while far more or far fewer records arrive than at any time in training, else 0",
     )
     records_scored = counter("aemon_records_scored", ("monitor",), "records that got a verdict")
     records_rejected = counter(
@@ -164,7 +164,7 @@ class Catalogue:
     )
     entity_max_exceedance_ratio = gauge(
         "aemon_entity_max_exceedance_ratio", ("monitor", "entity"),
-        "the largest score over threshold of one entity in the last run that scored it; needs entity_metrics",
+        "largest score over threshold of one entity in the last run that scored it; needs entity_metrics",
     )
     entity_series_left_out = counter(
         "aemon_entity_series_left_out", ("monitor",),
@@ -229,7 +229,7 @@ class Catalogue:
         "aemon_feedback_waiting", ("monitor",),
         "feedback entries not yet used in training",
     )
-    threshold = gauge("aemon_threshold", ("monitor",), "scores above this are anomalous")
+    threshold = gauge("aemon_threshold", ("monitor",), "a score above this threshold is anomalous")
     store_errors = counter("aemon_store_errors", (), "failed reads and writes of the store")
     store_up = gauge("aemon_store_up", (), "1 while the store can be written, 0 while it cannot")
     store_retry_timestamp_seconds = gauge(

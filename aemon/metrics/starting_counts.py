@@ -1,4 +1,4 @@
-"""Series that begin at 0, so that Prometheus sees the first increase of each."""
+"""Series that begin at 0, so that Prometheus sees the first increase of each series."""
 
 from aemon.config.quiet_settings import QuietSettings
 from aemon.metrics.catalogue import Catalogue
@@ -43,7 +43,8 @@ def begin_receiver(metrics: Catalogue, receiver: str) -> None:
 def begin_monitor(metrics: Catalogue, monitor: str, quiet: QuietSettings) -> None:
     """Begin every counter of a monitor at 0.
 
-    A counter of suppressed records begins only if the monitor's settings allow its reason.
+    A counter of suppressed records begins only if, with the monitor's settings, records can be
+    suppressed for its reason.
     """
     for family in metrics.families:
         if family.metric.kind == "counter" and family.metric.labels == ("monitor",):

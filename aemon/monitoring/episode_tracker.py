@@ -175,7 +175,7 @@ class EpisodeTracker:
 
 
 def _compared(earlier: EarlierEpisodes, episode: Episode) -> tuple[Episode, Like | None]:
-    """Return an episode with the id of the most similar earlier episode, and that episode."""
+    """Find the most similar earlier episode; return the episode with its id, and this match."""
     like = most_like(episode.signed, earlier.before(episode))
     if like is None:
         return replace(episode, like_id=None, likeness=None), None

@@ -133,7 +133,7 @@ def _jsonable_cell(value: Any) -> Any:
 
 Hashes = npt.NDArray[np.int64]
 
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: spreads the summands
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: mixes the bits of each term of a sum
 
 
 def record_hashes(values: pd.DataFrame) -> Hashes:

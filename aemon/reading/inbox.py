@@ -23,7 +23,7 @@ from aemon.store.inbox.stream_notes import notes_of
 from aemon.store.store import Row, Store
 
 LOST, REFUSED = "lost", "refused"
-RECORDS_AT_ONCE = 10_000  # most records that are taken from the stream and written at once
+RECORDS_AT_ONCE = 10_000  # largest number of records that are taken and written at once
 EXCESS_SHARE = 0.01
 """The oldest records are dropped when the number of records exceeds `keep` by this share, because
 dropping records is slow."""
@@ -86,7 +86,7 @@ class Inbox:
         self._stream: Stream | None = None
         self._closed = False
         self._unwritten: deque[_Piece] = deque()
-        self._excess = keep  # records written since the last drop of records; unknown at first
+        self._excess = keep  # number of records written since old records were dropped last
         self._rejected: Counter[str] = Counter()
         self._writing = threading.Lock()
         self._counting = threading.Lock()

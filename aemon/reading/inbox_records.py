@@ -41,11 +41,11 @@ class InboxRecords:
         self._columns: dict[str, None] | None = None  # known columns, in order; None at first
 
     def hides(self, _mark: Watermark | None) -> bool:
-        """Return False: a new record always arrives after the watermark, so that none is hidden."""
+        """Return False: a new record always arrives after the watermark, so no record is hidden."""
         return False
 
     def recognises(self, _mark: Watermark) -> bool:
-        """Return True: if the position of a watermark is invalid, `fetch` looks up its record."""
+        """Return True: if a watermark's position is invalid, `fetch` searches for its record."""
         return True
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:

@@ -30,7 +30,7 @@ from aemon.texts import cut
 MOST_PROBLEMS = 100  # problems of one request that are reported one by one
 MOST_SHOWN = 200  # characters of time, key and entity in a message
 REFUSED = "refused"
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # parts are joined; the inbox finishes them later
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # finishes no joined record; the inbox does it later
 EXCESS_SHARE = 0.01  # share of `keep` that may be exceeded before the oldest records are dropped
 
 
@@ -135,7 +135,7 @@ class PushDesk:
         if source.remote_write is None:
             raise NotFoundError(
                 f"the monitor {monitor!r} takes no samples of Prometheus",
-                todo="give its source remote_write, be it empty: remote_write: {}",
+                todo="add remote_write to its source; it may be empty: remote_write: {}",
             )
         with self._reading:
             known = self._samples.get(monitor)
@@ -162,7 +162,8 @@ class PushDesk:
             name for name, known in monitors.items() if isinstance(known.source, PushSource)
         )
         if monitor not in takes:
-            known = f"those that do: {', '.join(takes)}" if takes else "none does"
+            known = f"monitors that accept records: {', '.join(takes)}" if takes else ""
+            known = known or "no monitor accepts records"
             problem = "takes no pushed records" if monitor in monitors else "is not configured"
             raise NotFoundError(
                 f"the monitor {monitor!r} {problem}",

@@ -30,11 +30,11 @@ WHY = {
     "duplicate_key": "a key that is repeated further down",
 }
 _UNREADABLE = ("no_time", "time_out_of_range", "no_key", "key_too_long")
-_TODO = "check that `time`, `key` and, of a CSV file, `separator` are those of the source"
+_TODO = "check that `time`, `key` and, for a CSV file, `separator` fit the source"
 _SAY_FORMAT = (
     "set how times are written, time_format: '%d.%m.%Y %H:%M:%S' or a name such as excel or unix; "
-    "set their zone, timezone: Europe/Berlin; or check that `time`, `key` and, of a CSV "
-    "file, `separator` are those of the source"
+    "set their zone, timezone: Europe/Berlin; or check that `time`, `key` and, for a CSV "
+    "file, `separator` fit the source"
 )
 _CORRECT_FORMAT = "correct time_format, or check that `time` names the right column"
 

@@ -151,7 +151,7 @@ def is_date_alone(text: str) -> bool:
 
 
 def sorts_as_text(text: str) -> bool:
-    """Return whether the text order of times in this form is their time order.
+    """Return whether times in the form of this text, sorted as texts, are in the order of time.
 
     Return True for an unknown form.
 

@@ -11,7 +11,7 @@ from aemon.detection.arrays import Texts, Times, Values
 from aemon.detection.features.counters import each_alone
 
 MOST_ENTITIES = 1_000
-"""Most entities whose newest counts are kept; the entities with the newest records are kept."""
+"""Largest number of entities whose newest counts are kept: the entities with the newest records."""
 
 USUAL_STEP_SHARE = 0.5
 """Largest share of equal increases in a counter. With a larger share, a column numbers records."""
@@ -136,8 +136,9 @@ def increases(
 def counter_of(name: str, numbers: Values, entities: Texts, times: Times) -> Counter | None:
     """Return the counter of a rising column; None for a record number, a clock or rare events.
 
-    A record number rises mostly by the same step, or it rises from record to record of all entities
-    together. A clock rises evenly. The increase of a counter of rare events carries no information.
+    A record number rises mostly by the same step, or rises from each record to the next record even
+    if the records belong to different entities. A clock rises evenly. The increase of a counter of
+    rare events carries no information.
 
     Args:
         name: name of the column.

@@ -1,4 +1,4 @@
-"""The time since which a condition holds, for each entity: state for the next fetch."""
+"""The time since which the condition has held, for each entity: state for the next fetch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ MOST_SETTLED = 1_000
 """Largest number of settled entities that are kept: the entities with the newest records."""
 
 MOST_UNSETTLED = 10_000
-"""Largest number of idle or unsettled entities that are kept, by their newest records."""
+"""Largest number of idle or unsettled entities that are kept: the ones with the newest records."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

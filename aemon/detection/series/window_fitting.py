@@ -16,11 +16,11 @@ from aemon.detection.series.residual_view import ResidualView, measured, window_
 from aemon.detection.series.windows import Windows
 
 EXPLAINED = 0.9
-"""Share of the variance of windows that is enough for the code. (On plants and servers, results
-with 0.8 to 0.95 differ by less than results on different data sets.)"""
+"""Share of the variance of windows that the code must explain. (On plants and servers, results with
+0.8 to 0.95 differ by less than results on different data sets.)"""
 
 PARTS = 5
-"""Number of parts that a single member's fold is divided into. Each part is compared with the
+"""Number of parts into which the fold of a single member is divided. Each part is compared with the
 spreads of the other parts."""
 
 

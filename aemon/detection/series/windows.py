@@ -1,4 +1,4 @@
-"""Windows: each record together with the earlier records of its entity, up to the last gap."""
+"""Windows: each record together with the earlier records of its entity, back to the last gap."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ MOST_SURPRISE = 10.0
 
 
 USUAL_GAPS, LONGEST_SHARE = 3.0, 0.99
-"""A run ends at a long gap: longer than this multiple of the median gap, and than this quantile."""
+"""A run of records ends at a long gap: longer than this multiple of the median gap, and longer than
+this quantile of the gaps."""
 
 Numbers = TypeVar("Numbers", Floats, Values)
 
@@ -109,9 +110,10 @@ class Runs:
     def before(
         self, ordered: Numbers, earlier: "_Earlier[Numbers]", lag: int
     ) -> tuple[Numbers, Mask]:
-        """Return the records (N, F) that are `lag` before each record, and where they exist (N,).
+        """Return for each record the record that came `lag` records before it (N, F).
 
-        The earlier record is in the same run, or in the tail that the run continues.
+        Also return a mask (N,), True where this earlier record exists. The earlier record is in the
+        same run, or in the tail that the run continues.
         """
         found = np.zeros_like(ordered)
         here = self.behind >= lag
@@ -274,7 +276,7 @@ class Lagged:
 
 
 def longest_gap(entities: Texts, times: Times) -> np.timedelta64:
-    """Return the longest time that may lie between two consecutive records of a run."""
+    """Return the longest time between two consecutive records of one run of records."""
     gaps = gaps_of(entities, times)
     if not len(gaps):
         return np.timedelta64(0, "us")

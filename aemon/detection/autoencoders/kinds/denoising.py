@@ -14,7 +14,7 @@ NOISE = 1.0
 MASKING = 0.2
 
 WIDTH_FACTOR, LEAST_WIDTH = 4, 64
-"""Default width of the hidden layers: a multiple of the features, and a lower bound."""
+"""Default width of the hidden layers: a multiple of the number of features, and a lower bound."""
 
 CHOICES = Choices(
     least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, noise=NOISE, masking=MASKING

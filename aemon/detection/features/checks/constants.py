@@ -43,8 +43,8 @@ class Constant:
     def of_number(cls, column: str, value: float, records: int) -> "Constant":
         """Return a constant with a tolerance for rounding.
 
-        The tolerance is one unit of the last decimal. For a whole number below `LARGE` it is
-        `HALF`, for 0 it is `SAME`.
+        The tolerance is one unit of the last decimal. For a whole number below `LARGE`, the
+        tolerance is `HALF`; for 0, the tolerance is `SAME`.
         """
         places = decimals_of(np.array([value]))
         if places > 0:
@@ -114,7 +114,7 @@ def moved_of(
 
 
 def decimals_of(numbers: Values) -> int:
-    """Return the largest number of decimals in numbers; -1 if it is above `MOST_DECIMALS`.
+    """Return the largest number of decimals in numbers; -1 for more than `MOST_DECIMALS`.
 
     >>> [decimals_of(np.array(numbers)) for numbers in ([1.25, 3.5], [4.0], [np.pi])]
     [2, 0, -1]

@@ -12,7 +12,7 @@ from aemon.detection.features.columns import shortened
 First = Literal["missing", "zero", "beyond"]
 
 LEAST_RECORDS = 200
-"""Least number of records that show all usual values of a column."""
+"""A column with fewer training records is not checked: they may not show all its usual values."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
