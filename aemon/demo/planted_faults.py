@@ -133,8 +133,9 @@ def _pump(
 ) -> str:
     """Return a pump at which the fault is visible; if possible, not the pump of the last fault.
 
-    At a constant load a stuck sensor looks normal; at a middle load a mirrored current looks
-    normal. So for these kinds of fault the pump with the most suitable load is chosen.
+    At a constant load a stuck sensor looks normal; so its pump is the pump with the most changing
+    load. At a middle load a mirrored current looks normal; so its pump is the pump with the load
+    farthest from the middle.
     """
     others = [pump for pump in plant.pumps if pump != last_pump] or list(plant.pumps)
     first = _tick(start)

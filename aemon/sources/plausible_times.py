@@ -14,7 +14,7 @@ BELIEVED_AHEAD = timedelta(days=366)
 
 
 def believable(times: Times, now: datetime, *, more: bool) -> int:
-    """Return how many of N records to read: up to the last record that may be the watermark.
+    """Return the number of records to read: all up to the last that may be the watermark.
 
     A record with a time too far ahead cannot be the watermark, because all later records would
     be older than the watermark and never be read. A record with an unreadable time (NaT) can be
@@ -31,7 +31,7 @@ def believable(times: Times, now: datetime, *, more: bool) -> int:
 
 
 def last_time(times: Times) -> datetime | None:
-    """Return the last readable one of N event times, aware UTC; None if none is readable."""
+    """Return the last readable time of N event times, aware UTC; None if no time is readable."""
     readable = times[~np.isnat(times) & (times >= EARLIEST) & (times <= LATEST)]
     if not len(readable):
         return None
