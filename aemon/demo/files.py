@@ -101,7 +101,7 @@ _SOURCES: Final = {
     DemoSource.MQTT: ("broker", _MQTT, _MIN_RECORDS),
     DemoSource.PROMETHEUS: ("server", _PROMETHEUS, _FEWER_RECORDS),
 }
-"""Source -> the word for what users replace it by, its settings, and the setting `min_records`."""
+"""Source -> the word that ends "name your own ...", the source's settings, and `min_records`."""
 
 _QUERY = (
     "SELECT event_time, entity, severity, reason"

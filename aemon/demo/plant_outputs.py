@@ -132,7 +132,7 @@ class _Metrics(Collector):
         self._scraped = threading.Event()
 
     def wait(self, stop: Callable[[], bool]) -> None:
-        """Wait until the first scrape, so that Prometheus misses no reading."""
+        """Wait until the first scrape: the first reading is made when Prometheus is ready."""
         while not self._scraped.wait(_WAIT_SECONDS) and not stop():
             pass
 

@@ -23,7 +23,7 @@ class Processes:
     """The running processes of a demo; closing the stack stops all processes that still run.
 
     Args:
-        stack: is closed at the end of the demo; then the process that was started first ends last.
+        stack: a stack that is closed at the end of the demo; the process started first ends last.
         folder: folder for the output of the processes; each process has a file `NAME.log`.
     """
 

@@ -115,7 +115,7 @@ def _plant(files: DemoFiles, seed: int, seconds: float | None) -> list[str]:
         "--pumps": size.pumps,
         "--past": size.past_seconds,
         "--first-fault": size.first_fault_seconds,
-        "--seconds": seconds,  # the last fault ends before the plant
+        "--seconds": seconds,  # the last fault ends before this time
         "--publish": files.server_port if files.source is DemoSource.MQTT else None,
         "--expose": files.exporter_port if files.source is DemoSource.PROMETHEUS else None,
     }

@@ -82,7 +82,7 @@ def _store(config: Config) -> Iterator[Finding]:
 def _daemon(config: Config) -> Finding:
     answer = ask_daemon(config)
     if answer.status is None:
-        todo = "start the daemon: aemon run; or change http.listen, if another program uses it"
+        todo = "start the daemon: aemon run; if another program uses this port, change http.listen"
         return warning("daemon", answer.why, answer.todo or todo)
     version = answer.status["aemon"]
     if version != __version__:
@@ -90,5 +90,7 @@ def _daemon(config: Config) -> Finding:
         return warning("daemon", what, "restart the daemon, so that it runs the installed version")
     health = str(answer.status["health"])
     if health.startswith("dead"):
-        return error("daemon", f"{answer.address}: {health}", "restart it, and report this fault")
+        return error(
+            "daemon", f"{answer.address}: {health}", "restart the daemon; report this fault"
+        )
     return ok("daemon", f"{answer.address}: {health}")

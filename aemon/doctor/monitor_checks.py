@@ -89,9 +89,9 @@ def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
     what = f"{name}: the newest record is of {newest:%Y-%m-%d %H:%M:%S} UTC"
     if hides:
         what += (
-            "; keys do not show which records are new: a record that is more than "
-            f"{format_duration(LOOK_BACK)} older than the newest one when it arrives is not found; "
-            "set lateness to look longer"
+            "; keys do not show which records are new: a new record is not found if it is more "
+            f"than {format_duration(LOOK_BACK)} older than the newest record; set lateness to "
+            "look longer"
         )
     return ok("source", what)
 

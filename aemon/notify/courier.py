@@ -67,8 +67,8 @@ class Courier:
         self._configured = parts.configured
         self._page = parts.page
         self._caught_up = parts.caught_up
-        # If the time of a next try is further in the future, it was stored before the clock was
-        # set back.
+        # If the time of a next try is further in the future than this, the time was stored before
+        # the clock was set back.
         self._longest_wait = LONGEST_WAIT + 2 * self.settings.timeout + MARGIN
         self._known_at: datetime | None = None
         # A step of the clock must not make a notification count as too old.
@@ -103,7 +103,7 @@ class Courier:
         self._wake.set()
 
     def join(self, wait_seconds: float) -> None:
-        """Wait at most `wait_seconds` for the thread to end; leave a thread that hangs running."""
+        """Wait at most `wait_seconds` for the thread to end; a thread that hangs keeps running."""
         if self.thread is not None:
             self.thread.join(wait_seconds)
 
@@ -127,7 +127,7 @@ class Courier:
             self._store_failed(error)
 
     def _pause_seconds(self) -> float:
-        """Return the seconds until the next look for notifications; `wake` may end them earlier."""
+        """Return the seconds until the next look for notifications, if `wake` is not called."""
         if self._next_try is None:
             return LOOK_EVERY_SECONDS
         left = max(self._next_try, self._not_before) - time.monotonic()

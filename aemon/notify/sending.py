@@ -33,7 +33,7 @@ from aemon.notify.receivers.receiver import Receiver
 MOST_READ = 2_000  # bytes of an answer; the rest is not read
 MOST_SHOWN = 200  # characters of an answer in an error
 SECRET_LETTERS = 12
-"""A part of an address or a word of a header is hidden, even alone, from this length on."""
+"""A part of an address or a word of a header is hidden if it has at least this length."""
 
 LONGEST_WAIT = timedelta(hours=1)  # the longest pause that a receiver can ask for
 _WAIT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}

@@ -24,7 +24,7 @@ def _played_age(scope: Scope) -> timedelta:
 
 
 def _played_runs(scope: Scope, outcome: str, share: float) -> tuple[Played, ...]:
-    """Return series for a test: a scoring run in each pause; `share` of them have `outcome`."""
+    """Return series for a test: a scoring run in each pause; a share of the runs has `outcome`."""
     rate = 1 / scope.usual.total_seconds()
     return (
         Played("aemon_runs_total", {"run": "score", "outcome": "ok"}, 0, rate * (1 - share)),
@@ -152,12 +152,12 @@ RUN_ALERTS = (
         expression=lambda s: f"{s.most('aemon_entities_silent')} > 0",
         hold=two_runs,
         summary="{{ $labels.monitor }}: at least one entity sends no records",
-        description="The entity has been silent for longer than in any pause of the training "
-        "records, while other entities send records. A device, its sensor or its connection may "
-        "be down.",
+        description="An entity has been silent for much longer than its longest pause in the "
+        "training records, while other entities send records. A device, its sensor or its "
+        "connection may be down.",
         runbook="aemon status names the silent entities. The next training forgets an entity that "
-        "was taken out of service. silent_after sets the silence that is reported; never turns "
-        "this off.",
+        "was taken out of service. silent_after sets after which time an entity counts as silent; "
+        "the value never turns this off.",
         fires=(Played("aemon_entities_silent", {}, 1),),
         calm=(Played("aemon_entities_silent", {}, 0),),
         waits=True,
@@ -169,7 +169,7 @@ RUN_ALERTS = (
         hold=two_runs,
         summary="{{ $labels.monitor }}: an unusual number of records arrives",
         description="The number is below half of the smallest number, or above twice the largest "
-        "number, of any period of this length in the training records.",
+        "number, that the training records have in a period of this length.",
         runbook="aemon status shows the number. Check whether records are lost on the way, or sent "
         "twice. watch_rate: false turns this off.",
         fires=(Played("aemon_records_rate_unusual", {}, 1),),

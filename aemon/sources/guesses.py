@@ -228,8 +228,7 @@ def guess_of_files(
         sample: the first records.
         keys: further keys of the source and their values: `kind` and others, but not the path and
             the roles.
-        also: text added to the note about several files, for files that are not one for each
-            device.
+        also: end of the note about several files, such as advice on one file for each measurement.
 
     Raises:
         SourceConfigError: no column holds times.

@@ -14,7 +14,7 @@ BELIEVED_AHEAD = timedelta(days=366)
 
 
 def believable(times: Times, now: datetime, *, more: bool) -> int:
-    """Return the number of records to read: all up to the last that may be the watermark.
+    """Return the number of records to read: up to the last record that may be the watermark.
 
     A record with a time too far ahead cannot be the watermark, because all later records would
     be older than the watermark and never be read. A record with an unreadable time (NaT) can be

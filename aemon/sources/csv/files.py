@@ -148,7 +148,7 @@ def check_plain(path: FilePath) -> None:
 
 
 def files_beside(files: Files, endings: tuple[str, ...] = ENDINGS) -> list[FilePath]:
-    """Return the files in the folders of the read files that are not read.
+    """Return the files that are not read, in the folders of the files that are read.
 
     From the folders below, only the files with `endings` are returned.
     """

@@ -53,8 +53,8 @@ class CsvSource(StoredFiles):
     )
     join: Join = Field(
         None,
-        description="for one file for each measurement: time joins the values of all files at one "
-        "time to a record; a length such as 10s joins all values within this length",
+        description="how files with one measurement each are joined: time makes a record of all "
+        "values at one time; a length such as 10s makes a record of all values within this length",
     )
     join_wait: Duration = Field(
         timedelta(minutes=5),
@@ -97,5 +97,5 @@ class CsvSource(StoredFiles):
                 "\n".encode(name)
                 bytes(range(256)).decode(name, errors="replace")
         except (LookupError, UnicodeError):
-            raise ValueError("not an encoding of Python, such as utf-8 or cp1252") from None
+            raise ValueError("not an encoding that Python knows, such as utf-8 or cp1252") from None
         return name

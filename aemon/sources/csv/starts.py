@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class OpenFile:
-    """An open file, and the name under which a watermark stores the place read to in this file."""
+    """An open file, and the name under which a watermark stores the place in this file."""
 
     name: str
     path: FilePath
@@ -93,7 +93,7 @@ class Starts:
                 )
         warning = (
             f"{file.path} was truncated or replaced; it is read again from its beginning, and "
-            "lines that were removed before a read may be lost"
+            "lines that aemon had not read may be lost"
         )
         _log.warning("%s", warning)
         return begin, warning

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from aemon.errors import SourceConfigError
 
 OVERLAP_SHARE = 0.5
-"""Two files that share more than this of the shorter one's time range were written in parallel."""
+"""Files that share more than this part of the shorter file's period were written in parallel."""
 
 MOST_COMPARED = 200
 """At most this many files are compared: the first in the order of names."""

@@ -185,7 +185,10 @@ class RemotePath:
         return RangeReader(self.system, path, self.system.ask(open_file, path))
 
     def _listed(self, name: str, info: Mapping[str, Any]) -> "RemotePath":
-        """Return a path with its entry of a listing; without, for a link with an unknown target."""
+        """Return a path with its entry of a listing.
+
+        A link gets no entry, because its target is unknown.
+        """
         return RemotePath(self.system, name, None if info.get("type") == "link" else info)
 
     def _looked_up(self) -> Mapping[str, Any]:

@@ -87,8 +87,8 @@ class MqttSource(SourceSettings):
     )
     wait: Duration = Field(
         timedelta(seconds=2),
-        description="a record waits for values for the period every plus this time, counted from "
-        "its first value",
+        description="a record waits for late values until its period (every) and then this time "
+        "have passed since its first value",
     )
     time: Path | None = Field(
         None, description="JSON path of the event time; default the time of arrival"

@@ -89,7 +89,7 @@ class OpcUaSource(SourceSettings):
         "Basic256Sha256", description="security policy, if messages are protected"
     )
     cert_file: FileBeside | None = Field(
-        None, description="aemon's certificate, as PEM or DER, with the URI of the application"
+        None, description="aemon's certificate, as PEM or DER; its URI is the application's URI"
     )
     key_file: FileBeside | None = Field(None, description="key of cert_file")
     server_cert_file: FileBeside | None = Field(

@@ -119,7 +119,10 @@ class Starts:
         )
 
     def _refuse_known(self, name: str, path: FilePath, place: Place, *, above: bool) -> None:
-        """Raise an error for a file with new rows above read rows, or with records read before.
+        """Raise an error if some records of a replaced file may already be judged.
+
+        This is so if rows were added above read rows, or if the file has times before the newest
+        read record.
 
         Raises:
             SourceConfigError: some of the records may already be judged.
@@ -141,6 +144,6 @@ class Starts:
 
 
 def _next_generation(name: str, places: Mapping[str, Place]) -> int:
-    """Return the generation of a new file: one above the newest known one of its name, or 0."""
+    """Return the generation of a new file: 0, or the largest known for its name plus 1."""
     known = [place.generation for at, place in places.items() if (place.name or at) == name]
     return max(known, default=-1) + 1

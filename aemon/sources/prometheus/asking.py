@@ -24,14 +24,14 @@ from aemon.sources.prometheus.steps import Steps
 from aemon.threads import thread_errors
 
 AT_ONCE = 6
-"""Queries sent at once: by default a server evaluates at most 20, and it has other clients."""
+"""Queries sent at once: by default a server evaluates at most 20, for all its clients."""
 
 MOST_POINTS = 11_000
 """Maximum steps of one query: Prometheus refuses more."""
 
 COMBINED_STEPS, MOST_COMBINED = 60, 200
 """Queries are combined into one query up to this number of steps and of queries. To join series,
-the server needs time for each query and step. Only for few steps, separate requests take longer."""
+the server needs time for each query and step, so this is faster only for a few steps."""
 
 _NUMBER = "aemon_query"
 

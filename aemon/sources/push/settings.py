@@ -31,8 +31,8 @@ class RemoteWrite(Settings):
     )
     wait: Duration = Field(
         timedelta(seconds=30),
-        description="a record waits for samples for the time of a step plus this time, counted "
-        "from its first sample",
+        description="a record waits for late samples until a step and then this time have passed "
+        "since its first sample",
     )
     columns: dict[Name, Selected] | None = Field(
         None,

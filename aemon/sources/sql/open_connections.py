@@ -18,7 +18,7 @@ _LOOK = (  # every 5,000 ms; not possible before version 14 or on Windows
 
 
 class OpenConnections:
-    """The connections of an engine that are in use; after `cut`, each is closed after its use."""
+    """The connections of an engine that are in use; after `cut`, used connections are closed."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine

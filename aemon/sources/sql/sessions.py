@@ -51,7 +51,7 @@ def guard_sessions(engine: sa.Engine, timeout: timedelta) -> None:
 
 
 def _needs_timeout(connection: Any, milliseconds: int) -> bool:
-    """Return whether a server supports a timeout and has none, or one above `milliseconds`."""
+    """Return whether a server supports a timeout, but has none set or one above `milliseconds`."""
     cursor = connection.cursor()
     try:
         cursor.execute(_POSTGRESQL_LOOK)
