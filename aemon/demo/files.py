@@ -86,7 +86,7 @@ _REST = """\
     score_every: 1s
     train_every: 1d
     min_records: 200
-    threshold: {{alarm_budget: 24/day}}      # a target rate can be a number a day, too
+    threshold: {{alarm_budget: 24/day}}      # the target rate as a number of alarms a day
 """
 
 _MIN_RECORDS = (
@@ -192,7 +192,7 @@ def things_to_try(files: DemoFiles, *, sqlite3_command: str | None, python: str)
 
     Args:
         files: the files of the demo.
-        sqlite3_command: the command `sqlite3`; None if the machine does not have it.
+        sqlite3_command: the command `sqlite3`; None if it is not installed.
         python: the path of the Python interpreter.
     """
     database = str(files.results_database)

@@ -1,7 +1,7 @@
 """The screen of the demo: progress, then flagged records as they happen.
 
 On a terminal, a live area at the bottom shows the progress bars and the open bursts. All other
-output scrolls above it. In a file or a pipe, every change is one plain line.
+output scrolls above this area. In a file or a pipe, every change is one plain line.
 """
 
 from collections.abc import Iterable, Sequence

@@ -159,7 +159,10 @@ def _program(source: DemoSource) -> str:
     elsewhere = shutil.which(package, path=":".join(_NOT_ON_PATH))
     todo = f"apt-get install {package}"
     if elsewhere is not None:
-        todo = f"it is installed as {elsewhere}: PATH=$PATH:{Path(elsewhere).parent} aemon demo --source {source}"
+        todo = (
+            f"it is installed as {elsewhere}; run: PATH=$PATH:{Path(elsewhere).parent} "
+            f"aemon demo --source {source}"
+        )
     raise MissingProgramError(
         f"the demo with --source {source} needs the program {package}, which is not on PATH",
         todo=todo,

@@ -88,7 +88,7 @@ def _fetch(
             status["store"]
     except urllib.error.HTTPError as error:
         with error:
-            why = f"{address} answers, but not with its status: {error.code} {error.reason}"
+            why = f"{address} answers, but returns no status: {error.code} {error.reason}"
             raise _NoAnswerError(why, _REFUSED.get(error.code, "")) from None
     except OSError as error:
         reason = getattr(error, "reason", error)

@@ -113,8 +113,10 @@ def _unread_of(config: Config, found: dict[str, Files]) -> Iterator[Finding]:
     read = {path.resolve() for files in found.values() for path in files.read.values()}
     for name, files in found.items():
         if files.closed:
-            closed = listed(files.closed, files.base)
-            what = f"{name}: aemon has no permission to list or enter {closed}"
+            what = (
+                f"{name}: aemon has no permission to list or enter "
+                f"{listed(files.closed, files.base)}"
+            )
             yield warning("files", what, PERMIT)
         if _is_one_file(config.monitors[name], files):
             continue
@@ -124,9 +126,11 @@ def _unread_of(config: Config, found: dict[str, Files]) -> Iterator[Finding]:
             if path.resolve() not in read and not was_rotated(path, read)
         ]
         if left:
-            count = "1 other file" if len(left) == 1 else f"{len(left)} other files"
-            names = listed(left, files.base)
-            what = f"{name}: no monitor reads {count} in the watched folders: {names}"
+            files_left = "other file" if len(left) == 1 else "other files"
+            what = (
+                f"{name}: no monitor reads {len(left)} {files_left} in the watched folders: "
+                f"{listed(left, files.base)}"
+            )
             todo = "use a pattern as path to name the files to be read, such as path: exports/*.txt"
             yield warning("files", what, todo)
 

@@ -201,7 +201,7 @@ class Courier:
         self._next_try = at if self._next_try is None else min(self._next_try, at)
 
     def _notify(self, one: Notification, words: Words) -> bool:
-        """Send a notification. Return whether later notifications of its episode may be sent."""
+        """Send a notification. Return whether the next one of the same episode may be sent."""
         until = self._store.now() + 2 * self.settings.timeout + MARGIN
         if not delivery.claim(self._store, one, until):
             return False  # another replica is sending it

@@ -50,7 +50,7 @@ class Answer:
         permanent: whether trying again is useless.
         alone: whether only this message failed and the receiver works, so that other messages do
             not wait.
-        retry_after: the pause that the receiver asks for; None if it asks for none.
+        retry_after: the pause that the receiver asks for; None if it asks for no pause.
     """
 
     status: int | None = None

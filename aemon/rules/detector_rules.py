@@ -77,9 +77,9 @@ def _episode(severity: str) -> Alert:
         "closes after enough calm records. An alert without an episode number stands for more "
         "episodes than can be listed.",
         runbook="See the records and the reasons: aemon episodes show {{ $labels.episode }}; aemon "
-        "anomalies {{ $labels.monitor }}. Acknowledge it: aemon episodes ack {{ $labels.episode }}. "
-        "If it is a false alarm: aemon feedback {{ $labels.monitor }} false_alarm --episode "
-        "{{ $labels.episode }}.",
+        "anomalies {{ $labels.monitor }}. Acknowledge the episode: aemon episodes ack "
+        "{{ $labels.episode }}. If the episode is a false alarm: aemon feedback "
+        "{{ $labels.monitor }} false_alarm --episode {{ $labels.episode }}.",
         fires=played({"state": "open"}, 0),
         calm=(
             Played(

@@ -10,7 +10,7 @@ from aemon.times.event_times import EARLIEST, LATEST
 Times = npt.NDArray[np.datetime64]
 
 BELIEVED_AHEAD = timedelta(days=366)
-"""An event time further ahead of the clock is a mistake, such as the year 9999 or 2099."""
+"""An event time further ahead of the clock than this is a mistake, such as the year 2099."""
 
 
 def believable(times: Times, now: datetime, *, more: bool) -> int:

@@ -37,8 +37,10 @@ class Files(NamedTuple):
         if not self.closed:
             return ""
         count = "a folder" if len(self.closed) == 1 else f"{len(self.closed)} folders"
-        names = listed(self.closed, self.base)
-        return f"aemon has no permission to list or enter {count}: {names}; {PERMIT}"
+        return (
+            f"aemon has no permission to list or enter {count}: "
+            f"{listed(self.closed, self.base)}; {PERMIT}"
+        )
 
 
 def find_files(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:

@@ -33,7 +33,7 @@ _REFUSED = {
     133: "set another client_id",
     134: "check user and password",
     135: "check user and password, and that the broker allows this user",
-    138: "the broker has banned this client: ask its administrator",
+    138: "the broker has banned this client: ask the broker's administrator",
     140: "the broker requires an authentication method that aemon does not support",
     142: "another client has connected with the same client_id: give each client its own client_id",
 }

@@ -91,7 +91,7 @@ class Deliveries:
                 self._taken.clear()
 
     def disconnected(self) -> None:
-        """End a connection: messages that arrived on it can no longer be acknowledged."""
+        """End a connection: its unacknowledged messages can no longer be acknowledged."""
         with self._sending:
             self._connected = False
 

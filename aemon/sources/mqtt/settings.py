@@ -142,7 +142,7 @@ class MqttSource(SourceSettings):
                     raise AtKeyError(
                         key,
                         f"a JSON path reads messages in JSON, but messages of {text} are plain "
-                        f"values; write {{column: $.path}} there, or leave {key} out",
+                        f"values; write {{column: $.path}} for {text}, or leave {key} out",
                     )
         return self
 

@@ -114,7 +114,7 @@ class Mqtt:
                 continue
             try:
                 if len(one.payload) > MOST_PAYLOAD:
-                    raise UnreadableMessageError(TOO_LONG)  # noqa: TRY301 -- handled as the others
+                    raise UnreadableMessageError(TOO_LONG)  # noqa: TRY301 -- handled like others
                 reading = self._reader.read(one.topic, one.payload)
             except UnreadableMessageError as error:
                 set_aside.append(SetAside(reason=str(error), text=_shown(one)))

@@ -168,7 +168,7 @@ class Listener:
         self.is_connected = True
 
     def put(self, node: Node, cell: Cell, data: ua.DataValue, *, first: bool) -> None:
-        """Add a value of a node to the buckets; set it aside if it cannot be used.
+        """Add a value of a node to the buckets, or set the value aside if it cannot be used.
 
         Raises:
             SourceError: more than `MOST_OPEN` values wait for buckets.

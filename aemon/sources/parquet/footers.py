@@ -128,8 +128,9 @@ def _footer_of(path: FilePath, parquet: Any, mark: str) -> Footer:
             todo="give every column its own name",
         )
     if len(names) > MOST_COLUMNS:
-        count = f"{len(names):,} columns, and at most {MOST_COLUMNS:,} can be read"
-        raise SourceConfigError(f"{path}: {count}")
+        raise SourceConfigError(
+            f"{path}: {len(names):,} columns, and at most {MOST_COLUMNS:,} can be read"
+        )
     return Footer(
         rows=metadata.num_rows,
         groups=tuple(metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)),

@@ -31,7 +31,7 @@ MOST_POINTS = 11_000
 
 COMBINED_STEPS, MOST_COMBINED = 60, 200
 """Queries are combined into one query up to this number of steps and of queries. To join series,
-the server needs time for each query and step, so this is faster only for a few steps."""
+the server needs time for each query and step, so combining is faster only for few steps."""
 
 _NUMBER = "aemon_query"
 

@@ -164,6 +164,5 @@ def _check_no_overlap(one: Series, other: Series, steps: Steps, settings: Promet
         + (f" of {one.entity}" if one.entity else "")
         + f" at {np.datetime64(steps.first + int(both[0]) * steps.seconds, 's')}Z: {differences}",
         todo=f"aggregate, such as sum{by} (...) or max{by} (...)"
-        + (f"; or select one series, {chosen[0]}=..." if chosen else "")
-        + (f"; or make {chosen[0]} the entity" if chosen else ""),
+        + (f"; or select {chosen[0]}=...; or make {chosen[0]} the entity" if chosen else ""),
     )

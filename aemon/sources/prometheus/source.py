@@ -37,7 +37,7 @@ UNVERIFIED = (
 )
 
 KNOWN_SECONDS = 600.0
-"""Seconds for which the first step with data is cached, because a cold start needs it often."""
+"""Seconds for which the first step with data is cached; a cold start needs this step often."""
 
 
 @dataclass

@@ -26,8 +26,8 @@ class RemoteWrite(Settings):
 
     step: Duration = Field(
         timedelta(seconds=15),
-        description="length of a step: samples of an entity within a step are one record; set it "
-        "to the scrape interval",
+        description="length of a step, such as the scrape interval: samples of an entity within a "
+        "step are one record",
     )
     wait: Duration = Field(
         timedelta(seconds=30),

@@ -79,8 +79,8 @@ def position_of(mark: Watermark | None) -> dict[str, Any]:
         raise SourceConfigError(
             f"the position of the watermark cannot be read: watermarks.position is "
             f"{printable(mark.position)[:_LONGEST_SHOWN]!r}",
-            todo="delete the monitor's row of `watermarks`: all records are then read again, and no "
-            "record is judged twice",
+            todo="delete the monitor's row of `watermarks`: all records are then read again, and "
+            "no record is judged twice",
         ) from None
     return found
 

@@ -67,7 +67,7 @@ def _needs_timeout(connection: Any, milliseconds: int) -> bool:
 def _prepare_mysql(connection: Any, seconds: float) -> None:
     cursor = connection.cursor()
     try:
-        with suppress(Exception):  # versions before 5.6, and proxies that do not allow it
+        with suppress(Exception):  # versions before 5.6, and proxies that do not allow this
             cursor.execute(_MYSQL_READ_ONLY)
         for name, units in _MYSQL_LIMITS:
             with suppress(Exception):

@@ -54,8 +54,8 @@ class SqlSource(ReadingsSettings):
     )
     statement_timeout: Duration = Field(
         STATEMENT_TIMEOUT,
-        description="longest time for one statement; after this time, PostgreSQL, MariaDB and MySQL "
-        "end the statement",
+        description="longest time for one statement; after this time, PostgreSQL, MariaDB and "
+        "MySQL end the statement",
     )
 
     @model_validator(mode="after")

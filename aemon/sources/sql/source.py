@@ -248,8 +248,8 @@ class SqlTable:
         raise SourceConfigError(
             f"{self.describe()}: {self._roles.key} has restarted: {keys.min()} comes after "
             f"{newest_key}, which is gone",
-            todo="configure a monitor with a new name, and a key whose values never repeat, such as "
-            f"a key that a query makes of time and {self._roles.key}",
+            todo="configure a monitor with a new name, and a key whose values never repeat, such "
+            f"as a key that a query makes of time and {self._roles.key}",
         )
 
     def _may_continue(self, newest_key: int, position: dict[str, Any]) -> bool:
