@@ -10,7 +10,7 @@ from aemon.demo.score_card import PlantedFault
 from aemon.errors import SourceConfigError
 
 _PREFIX = "sqlite:///"
-_BUSY_SECONDS = 10.0  # a reader of the demo may hold the database for a moment
+_BUSY_SECONDS = 10.0  # a reader of the demo may lock the database for a moment
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS readings (

@@ -41,10 +41,10 @@ def secrets(config: Config, path: Path) -> Finding:
     if open_to_others and any(password in text for password in passwords):
         return warning(
             "secrets",
-            f"{path} holds a password, and others on this host can read it",
+            f"{path} holds a password, and other users of this host can read the file",
             f"chmod 600 {path}, or replace the password by ${{file:/run/secrets/x}}",
         )
-    return ok("secrets", f"others on this host can read no password in {path}")
+    return ok("secrets", f"other users of this host cannot read a password in {path}")
 
 
 def drivers(config: Config, _path: Path) -> Finding:

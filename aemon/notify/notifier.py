@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LEAST_LONG_OVER, LONG_OVER_PAUSES = (
     timedelta(hours=1),
     3,
-)  # the larger time is used: see `_long_over`
+)  # an hour, or three pauses between runs if longer: see `_long_over`
 _DID_NOT_RUN = (Outcome.SKIPPED, Outcome.MISFIRED)
 
 
@@ -33,7 +33,7 @@ class Outbox:
     Args:
         store: a store that only the outbox uses, so that no scoring run waits for a connection.
         metrics: the metrics that count notifications.
-        held: returns the monitors that this replica watches; other replicas notify of the others.
+        held: returns the monitors that this replica watches; other replicas notify of all others.
         page: the address of the status page.
     """
 
@@ -128,7 +128,7 @@ class Outbox:
 
 
 def _long_over(monitor: MonitorSettings) -> timedelta:
-    """Return how late after its end an episode must be found to belong to a backlog.
+    """Return how long after its end an episode may be found without belonging to a backlog.
 
     This delay is longer than the delay that one or two late runs cause.
     """

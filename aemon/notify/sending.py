@@ -33,7 +33,7 @@ from aemon.notify.receivers.receiver import Receiver
 MOST_READ = 2_000  # bytes of an answer; the rest is not read
 MOST_SHOWN = 200  # characters of an answer in an error
 SECRET_LETTERS = 12
-"""The least length of a part of an address, or a word of a header, that is hidden even alone."""
+"""A part of an address or a word of a header is hidden if it has at least this length."""
 
 LONGEST_WAIT = timedelta(hours=1)  # the longest pause that a receiver can ask for
 _WAIT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
@@ -50,7 +50,7 @@ class Answer:
         permanent: whether trying again is useless.
         alone: whether only this message failed and the receiver works, so that other messages do
             not wait.
-        retry_after: the pause that the receiver asks for; None if it asks for none.
+        retry_after: the pause that the receiver asks for; None if it asks for no pause.
     """
 
     status: int | None = None
@@ -73,7 +73,7 @@ def send(receiver: Receiver, body: bytes, key: str, clock: Clock = utc_now) -> A
         body: the JSON.
         key: an id for the header `Idempotency-Key`, so that a receiver can drop a message that it
             already has.
-        clock: returns the present time, because a receiver may ask for a pause until a time.
+        clock: returns the present time; needed if a receiver asks for a pause until a time.
     """
     settings = receiver.settings
     seconds = settings.timeout.total_seconds()
@@ -82,7 +82,7 @@ def send(receiver: Receiver, body: bytes, key: str, clock: Clock = utc_now) -> A
     timer = threading.Timer(seconds, cutter.cut)
     timer.daemon = True
     try:
-        request = urllib.request.Request(  # noqa: S310 -- the scheme is that of the configuration, HTTP's
+        request = urllib.request.Request(  # noqa: S310 -- the configured scheme is http or https
             receiver.address, data=body, headers=_headers(settings, key), method="POST"
         )
         opener = _opener(receiver, cutter)
@@ -232,7 +232,7 @@ def _read(response: Any, seconds: float) -> str:
 
 def _text_of(reason: object) -> str:
     if isinstance(reason, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {reason.verify_message}"
+        return f"the receiver's certificate is not trusted: {reason.verify_message}"
     if isinstance(reason, OSError):
         file = f"{reason.filename}: " if reason.filename else ""
         return file + (reason.strerror or str(reason) or type(reason).__name__)

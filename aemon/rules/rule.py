@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 from aemon.clock import format_duration
 
 WINDOW_RUNS = 10
-"""Number of a monitor's runs in the window over which a rule counts."""
+"""A rule counts runs in a window that holds this number of a monitor's runs."""
 
 LEAST_WINDOW = timedelta(minutes=10)
 BUDGET_RUNS = 20
@@ -136,9 +136,9 @@ class Alert:
         fires: series on which the alert must fire, after `after` and `hold`.
         calm: series on which the alert must not fire.
         after: how long a test plays `fires` until the expression holds.
-        waits: whether the alert must be silent after half of `after` and `hold`.
+        waits: whether a test also checks that the alert is silent after half of `after` + `hold`.
         carries: labels of the expression's result, beside the labels of the rule.
-        becomes: for templates in texts that Prometheus fills: template -> its value in the test.
+        becomes: template in the texts -> the text that Prometheus replaces it by in the test.
         episodes_of: the severity of the episodes that the alert reports unless `notify` reports
             them; empty for an alert that reports no episodes.
     """

@@ -22,10 +22,10 @@ from aemon.times.text_times import is_date_alone
 Times = npt.NDArray[np.datetime64]
 
 SAMPLE = 2_000
-"""Records read to guess from."""
+"""Number of records from which the keys are guessed."""
 
 MOST_GUESSED = 5
-"""Monitors in a first configuration; further tables or series are listed in a comment."""
+"""Most monitors in a first configuration; further tables or series are listed in a comment."""
 
 _READABLE = 0.95  # share of a column's values that must be times
 _MOST_ENTITIES = 200
@@ -143,7 +143,7 @@ def guess_entity(
             continue
         pairs = pd.DataFrame({"time": times, "entity": column.to_numpy()})
         if repeated and not pairs.duplicated().any():
-            return name, f"records of the same time differ in it; {count} different values"
+            return name, f"distinguishes records of the same time; {count} different values"
         if named is None and _ENTITY_NAME.search(name):
             named = name, f"by its name; {count} different values in {len(sample)} records"
     return named
@@ -226,9 +226,9 @@ def guess_of_files(
         path: a file, a folder or a pattern.
         files: the files that the path names.
         sample: the first records.
-        keys: further keys of the source and their values, with its `kind`; without path and roles.
-        also: text for the note on several files: what else several files may mean, beside one
-            file for each device.
+        keys: further keys of the source and their values: `kind` and others, but not the path and
+            the roles.
+        also: end of the note about several files, such as advice on one file for each measurement.
 
     Raises:
         SourceConfigError: no column holds times.
@@ -237,7 +237,7 @@ def guess_of_files(
     found = guess_time(sample)
     if found is None:
         raise SourceConfigError(
-            f"{first}: no column holds times that can be read in one way only",
+            f"{first}: no column holds times with only one possible meaning",
             todo=f"the columns are: {', '.join(map(str, sample))}; write the source by hand, with "
             "a time_format",
         )

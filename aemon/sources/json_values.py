@@ -1,4 +1,7 @@
-"""Values of JSON messages: reading the document and its plain members, and the error for faults."""
+"""Functions that parse a JSON message and read its plain values, and the error for bad messages.
+
+A plain value is a value that is not an object or a list.
+"""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -8,7 +11,7 @@ from typing import Any
 from aemon.sources.json_paths import ABSENT, JsonPath, value_at
 
 MOST_COLUMNS = 1_000
-"""Different column names accepted from all messages together: a message may hold any name."""
+"""Most column names accepted from all messages together; messages may hold any number of names."""
 
 NOT_TEXT, NOT_JSON, NOT_PLAIN = "not_text", "not_json", "not_plain"
 NO_VALUE, TOO_MANY_COLUMNS = "no_value", "too_many_columns"
@@ -35,7 +38,7 @@ class ColumnNames:
         return True
 
     def gather(self, found: Iterable[tuple[str, Any]], columns: dict[str, Any]) -> set[str]:
-        """Add the plain values of a message to its columns; return why others were not added.
+        """Add plain values of a message to `columns`; return why other values were not added.
 
         Args:
             found: name and value; `ABSENT` for a value that the message does not have.

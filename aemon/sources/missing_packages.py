@@ -1,4 +1,4 @@
-"""The error for a client library that is not installed, and that an extra of aemon contains."""
+"""The error for a client library that is not installed; an extra of aemon installs it."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ def missing_package(
     Args:
         error: the error of the import.
         kind: kind of the source, which is also the name of the extra.
-        packages: module -> package, of the client libraries.
+        packages: module of a client library -> package that installs the module.
     """
     package = packages.get((error.name or "").partition(".")[0])
     if package is None:

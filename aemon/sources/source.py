@@ -23,7 +23,7 @@ class Fetched:
         watermark: the position of the table's last record; unchanged if the table is empty.
         more: whether a second read would return further records at once.
         waiting: number of records after the watermark that were not returned, because their time is
-            unreadable or implausibly far ahead. As a watermark they would hide all later records.
+            unreadable or implausibly far ahead. As watermarks, such times would hide later records.
         warnings: sentences about this read that a person should see.
         times: (N,) event times of the table, read by the roles; None if the source has not read
             the times.
@@ -68,7 +68,7 @@ class Arrived:
         note: data about these records, for `resume` in a later process; None if there is none.
         done: function to call once these records and their note are in the store; calls are in
             the order of the `take`s. It acknowledges the records to the server or broker, and
-            raises nothing. None if that side keeps no records.
+            raises nothing. None if the server or broker keeps no records.
     """
 
     table: pd.DataFrame
@@ -109,10 +109,10 @@ class Replayable(Source, Protocol):
 
     @property
     def in_order_of_arrival(self) -> bool:
-        """Whether records are read in order of arrival, so that no new record is read too late."""
+        """Whether records are read in order of arrival; then new records follow the watermark."""
 
     def hides(self, mark: Watermark | None) -> bool:
-        """Return whether new records may be older than a watermark, where `fetch` misses them."""
+        """Return whether new records may be older than a watermark, so that `fetch` misses them."""
 
     def recognises(self, mark: Watermark) -> bool:
         """Return whether the position of a watermark is in the form that this source writes."""

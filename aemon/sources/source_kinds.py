@@ -67,6 +67,6 @@ def opener(settings: SourceSettings) -> Callable[[Any, Clock], Any]:
     except ModuleNotFoundError as error:
         raise SourceConfigError(
             f"a source of kind {settings.kind} needs the module {error.name}, which is not installed",
-            todo="install its package, or the extra of aemon that contains it",
+            todo="install the package with this module, or the extra of aemon that contains it",
         ) from None
     return found

@@ -138,8 +138,7 @@ def test_a_port_with_tls_and_credentials(daemon, keys, tmp_path):
         daemon.config.write_text(config.replace(PASSWORD, "wrong"))
         told = ask_daemon(load_config(daemon.config))
         assert (
-            told.why
-            == f"127.0.0.1:{daemon.port} answers, but not with its status: 401 Unauthorized"
+            told.why == f"127.0.0.1:{daemon.port} answers, but returns no status: 401 Unauthorized"
         )
         assert told.todo.startswith("set credentials under http.client")
         daemon.config.write_text(config.replace(CLIENT, f"client: {{token: {TOKEN}}}"))

@@ -47,7 +47,7 @@ def test_a_database_gives_a_monitor_for_each_table_with_times(tmp_path):
     assert "correct wrong guesses, then run `aemon check" in told
     text = (tmp_path / "aemon.yaml").read_text()
     assert "key: id # the primary key" in text
-    assert "# records of the same time differ in it; 2 different values" in text
+    assert "# distinguishes records of the same time; 2 different values" in text
     assert "# Found, but not watched: pumps" in text
     assert "times carry no zone" in text
     found = sources_of(tmp_path)

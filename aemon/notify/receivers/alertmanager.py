@@ -1,9 +1,9 @@
 """Episodes as Alertmanager's alerts (API v2).
 
 Alertmanager identifies an alert by its labels. The severity is a label, because people route alerts
-by severity. When an episode becomes critical, one request ends its warning and begins the critical
-alert. The episode's number is a label, too, so that the end of one episode cannot end the next
-episode.
+by severity. When an episode becomes critical, one request ends the alert of severity `warning` and
+begins the alert of severity `critical`. The episode's number is a label, too, so that the end of
+one episode cannot end the alert of the next episode.
 
 The alert of an acknowledged episode does not end: an end would mean that all is well. A second
 alert, `AemonEpisodeAcknowledged`, reports that a person has acknowledged the episode. An inhibition
@@ -116,8 +116,8 @@ class Alertmanager:
         alert: Alert = {
             "labels": {name: value for name, value in labels.items() if value},
             "annotations": {name: text for name, text in annotations.items() if text},
-            # The event time of the first record is not used: it may be long past, and late records
-            # change it.
+            # The event time of the first record is not used: this time may be long past, and late
+            # records change it.
             "startsAt": _rfc3339(min(message.opened_at, now)),
             "endsAt": _rfc3339(ends),
         }

@@ -50,7 +50,7 @@ class Receiver(Protocol):
 
     @property
     def resends(self) -> Resends | None:
-        """The reminders of open episodes; None if the receiver needs none."""
+        """The reminders of open episodes; None if the receiver needs no reminders."""
 
     def payload(self, message: Message, now: datetime) -> bytes:
         """Return a message as JSON in the form of this receiver.

@@ -36,7 +36,7 @@ SEPARATORS = {",": "','", ";": "';'", "\t": '"\\t"', "|": "'|'", " ": BLANKS}
 
 
 class Dialect(NamedTuple):
-    """The configured format of the files; for a field that is None, each file shows its format."""
+    """The configured format of the files; a field that is None is found from each file."""
 
     separator: str
     own_separator: bool = False
@@ -90,7 +90,7 @@ class CsvText:
             raise SourceConfigError(
                 f"{path}:{self.header.line}: {len(self.header.columns):,} columns, and at most "
                 f"{MOST_COLUMNS:,} can be read",
-                todo="write fewer columns, or see whether `separator` is that of the file",
+                todo="write fewer columns, or check that the file has the configured `separator`",
             )
 
     def records(self, start: Place | None = None) -> Iterator[tuple[Header, Line]]:
@@ -136,7 +136,7 @@ class CsvText:
             yield force, line
 
     def names_elsewhere(self) -> Header | None:
-        """Search for a header with all required columns, by any usual separator; else None."""
+        """Return a header with all required columns, by any usual separator; None if none fits."""
         for separator in SEPARATORS:
             search = self._search._replace(separator=separator, own_separator=True, line=None)
             found = find_header(self._whole_lines(0, separator), search)

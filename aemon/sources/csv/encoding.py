@@ -21,7 +21,7 @@ _MARKS = {  # a longer mark stands before a shorter mark with the same beginning
     codecs.BOM_UTF16_BE: "utf-16-be",
     codecs.BOM_UTF8: "utf-8",
 }
-_FEW_BYTES = 4  # fewer bytes do not show UTF-16 without its mark
+_FEW_BYTES = 4  # in fewer bytes, UTF-16 without a byte order mark is not recognised
 
 
 class Encoding(NamedTuple):
@@ -33,7 +33,7 @@ class Encoding(NamedTuple):
 
 
 def find_encoding(head: bytes, named: str | None) -> Encoding:
-    """Return the encoding of a file: the configured encoding, or else found from first bytes."""
+    """Return the configured encoding of a file, or else the encoding that its first bytes show."""
     marked = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
     name = codecs.lookup(named).name if named else marked or _without_mark(head)
     if name in {"utf-16", "utf-32"}:

@@ -1,4 +1,4 @@
-"""The header is the line of column names: find the first header, and further headers below."""
+"""The header (the line of column names): how the first and all further headers are found."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -44,7 +44,10 @@ class Header(NamedTuple):
 
 
 class HeaderSearch(NamedTuple):
-    """How to find a header: by its columns of time, key and entity (time first), or by its line."""
+    """How to find a header: by its columns of time, key and entity, or by its line number.
+
+    In `columns`, the column of the time is first.
+    """
 
     columns: tuple[str, ...]
     separator: str
@@ -151,7 +154,7 @@ def names_pattern(header: Header) -> Callable[[bytes], object]:
 
 
 def next_header(line: Line, header: Header, search: HeaderSearch) -> Header | None:
-    """Return a line among the records as a new header; None: no header.
+    """Return a line among the records as a new header; None for any other line.
 
     Raises:
         SourceConfigError: a new header lacks the column of time, key or entity, or has a name
@@ -172,7 +175,7 @@ def next_header(line: Line, header: Header, search: HeaderSearch) -> Header | No
         reason = f"without {', '.join(map(repr, missing))}" if missing else "with a name twice"
         raise SourceConfigError(
             f"line {line.number} is a new header, {reason}: {', '.join(columns)}",
-            todo="write the records below it into a file of their own, or correct the header",
+            todo="write the records below this line into another file, or correct the header",
         )
     return None
 

@@ -147,7 +147,7 @@ class JoinedFiles(CsvFiles):
         if until is None:
             return table, []
         if self._step is not None and not quiet:
-            return table[table.index < until], waited_for  # the last step may not be over
+            return table[table.index < until], waited_for  # the last step may not have ended
         return table[table.index <= until], waited_for
 
     def _warnings(self, values: dict[str, Values], waited_for: list[str]) -> list[str]:
@@ -166,7 +166,7 @@ class JoinedFiles(CsvFiles):
                 if newest is not None
                 else "has no values yet"
             )
-            texts.append(f"{stem_of(name)} {state}: records wait for it (join_wait)")
+            texts.append(f"{stem_of(name)} {state}: records wait for this file (join_wait)")
         return texts
 
     def _records(
@@ -210,7 +210,7 @@ def _join(values: dict[str, Values]) -> pd.DataFrame:
 
 
 def _quiet(files: Files, wait: timedelta) -> bool:
-    """Return whether no file was written to during `wait`: more values are not expected now."""
+    """Return whether no file changed during the last `wait`; then no more values are expected."""
     changed = [path.stat().st_mtime for path in files.read.values() if path.exists()]
     return time.time() - max(changed, default=0.0) >= wait.total_seconds()
 

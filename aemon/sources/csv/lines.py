@@ -32,9 +32,10 @@ class Line(NamedTuple):
 def read_lines(
     file: BinaryIO, encoding: Encoding, start: int, number: int, *, complete: bool
 ) -> Iterator[Line]:
-    """Yield the lines after the byte `start`, including blank lines; `number` lines come before.
+    """Yield the lines after the byte `start`, including blank lines.
 
-    If `complete` is False, a last line without a line end is still being written and is left out.
+    `number` is the number of lines before this byte. If `complete` is False, a last line without a
+    line end is still being written and is left out.
     """
     file.seek(start)
     end, ending, foreign = start, encoding.ending, False

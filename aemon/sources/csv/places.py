@@ -13,7 +13,7 @@ from aemon.frame import printable
 _TAIL_BYTES = 256  # before a place: enough to recognise the file
 HEAD_BYTES = 512
 LAST_KEPT = 5
-"""A place keeps fingerprints of this many newest records: the last may be corrected later."""
+"""A place keeps fingerprints of this many newest records; the last may be corrected later."""
 
 MOST_KEPT_WHOLE = 200
 """Number of files for which a position keeps fingerprints of records, to limit its size."""
@@ -128,10 +128,10 @@ def places_in(position: str) -> dict[str, Place]:
         return {name: _place_of(fields) for name, fields in written if name != _ORDER}
     except (AttributeError, RecursionError, TypeError, ValueError):
         raise SourceConfigError(
-            "the store does not say how far was read: watermarks.position is "
+            "the store does not show how far the files were read: watermarks.position is "
             f"{printable(position)[:60]!r}",
             todo="delete the monitor's row of `watermarks`: all records are then read again, and "
-            "none is judged twice",
+            "no record is judged twice",
         ) from None
 
 

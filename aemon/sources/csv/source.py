@@ -97,7 +97,7 @@ class CsvFiles:
         return self._tables.roles
 
     def hides(self, _mark: Watermark | None) -> bool:
-        """Return False: no late record is missed, because files are read in their own order."""
+        """Return False: late records are found, because a watermark holds places, not a time."""
         return False
 
     def recognises(self, mark: Watermark) -> bool:
@@ -261,7 +261,7 @@ class CsvFiles:
     def _shared(self, order: list[tuple[str, FilePath]]) -> Iterator[tuple[str, FilePath, float]]:
         """Yield each file with the largest share of the remaining records that it may give.
 
-        The share is 1, which means all. If each file belongs to another entity, the share is 1
+        The share is 1, which means all. If each file has its own entity, the share is 1
         divided by the number of files left, so that every entity gets records.
         """
         for count, (name, path) in enumerate(order):
@@ -293,7 +293,7 @@ class CsvFiles:
         return place_behind(file.text.file, start, taken, time)
 
     def _fetched(self, read: "Reading", given: Watermark | None, *, more: bool) -> Fetched:
-        """Return the collected records and a new watermark, which is `given` without records."""
+        """Return the collected records and a new watermark; without records, return `given`."""
         table = self._joined(read)
         mark, times = given, None
         if len(table):

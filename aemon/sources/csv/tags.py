@@ -120,7 +120,8 @@ def complete_until(
 ) -> tuple[np.datetime64 | None, list[str]]:
     """Return the time up to which records are complete, and the files that records wait for.
 
-    If the newest time of a file is before that of another file, records wait at most `wait`.
+    If the newest time of a file is before that of another file, records wait for this file, at most
+    `wait`.
 
     Args:
         tags: the state of each file, by name; `lags_since` is updated.
@@ -137,7 +138,7 @@ def complete_until(
     for name, tag in tags.items():
         read_to = read[name].until
         if read_to is not None:
-            until.append(read_to - _INSTANT)  # more may follow at the same time
+            until.append(read_to - _INSTANT)  # more values may follow at this time
         elif tag.newest is not None and tag.newest == lead:
             tag.lags_since = None
             until.append(tag.newest)

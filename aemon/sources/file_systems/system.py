@@ -60,7 +60,7 @@ class FileSystem:
 
         Raises:
             FileNotFoundError: there is no such file or folder.
-            PermissionError: aemon may not read the file or folder.
+            PermissionError: aemon has no permission to read the file or folder.
             UnreachableError: the file system does not answer.
             SourceConfigError: an option of `storage` is wrong, or a package is not installed.
         """
@@ -93,7 +93,7 @@ class FileSystem:
         if isinstance(error, FileNotFoundError | NotADirectoryError):
             return FileNotFoundError(ENOENT, "no such file or folder", address)
         if isinstance(error, PermissionError):
-            return PermissionError(EACCES, f"may not be read: {self._shown(error)}", address)
+            return PermissionError(EACCES, f"no permission to read: {self._shown(error)}", address)
         if isinstance(error, ImportError):
             return SourceConfigError(
                 f"{address} needs a package that is not installed: {self._shown(error)}",
@@ -106,8 +106,8 @@ class FileSystem:
         todo = "aemon tries again at the next run; if that does not help, check the address, the network and `storage`"
         if _HOST_KEY in reason:
             todo = (
-                "compare the key that ssh-keyscan shows for this server with the server's own, and "
-                "append it to ~/.ssh/known_hosts, or to a file that storage names as known_hosts"
+                "compare the key that ssh-keyscan shows for this server with the server's own key; "
+                "then append the key to ~/.ssh/known_hosts, or to the file known_hosts of storage"
             )
         return UnreachableError(f"{address} cannot be reached: {reason}", todo=todo)
 

@@ -65,7 +65,7 @@ def listen(settings: MqttSource, seconds: float) -> Mapping[str, Topic]:
         names = ", ".join(settings.topics)
         raise SourceConfigError(
             f"{settings.url}: no message came on {names} in {seconds:g} s",
-            todo="listen longer, --listen 60, or see whether the topics are right: "
+            todo="listen longer (--listen 60), or check that the topics are right: "
             f"mosquitto_sub -h {settings.address.hostname} -p {settings.port} -t '#' -v",
         )
     return topics

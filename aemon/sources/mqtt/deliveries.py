@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 MOST_UNKEPT = 10_000
-"""Maximum messages that wait to be stored; with MQTT 5 the broker sends no more than this."""
+"""Most messages that wait to be stored; with MQTT 5 the broker sends no more than this number."""
 
 MOST_UNKEPT_BYTES = 64 * 2**20
 MOST_PAYLOAD = 2**20  # bytes; a longer payload is cut off, and its message is set aside
 MOST_NAMES_OF_TAKEN = 2 * MOST_UNKEPT
 PRESSING = {5: MOST_UNKEPT // 5, "3.1.1": 8}
-"""Version of the protocol -> number of waiting messages from which they are stored at once.
+"""Version of the protocol -> number of messages; if this number waits, they are stored at once.
 
 Fewer messages are stored within a second. A broker stops sending after a certain number of
 unacknowledged messages. With MQTT 5 aemon sets this number; with 3.1.1 it is unknown, and often 20
@@ -91,7 +91,7 @@ class Deliveries:
                 self._taken.clear()
 
     def disconnected(self) -> None:
-        """End a connection: messages that arrived on it can no longer be acknowledged."""
+        """End a connection: its unacknowledged messages can no longer be acknowledged."""
         with self._sending:
             self._connected = False
 

@@ -83,13 +83,13 @@ class MqttSource(ReadingsSettings):
     )
     every: Duration | None = Field(
         None,
-        description="length of the time whose last values make one record; default 10s with "
+        description="length of the period whose last values make one record; default 10s with "
         "several topics; with one topic each message is a record",
     )
     wait: Duration = Field(
         timedelta(seconds=2),
-        description="how much longer than that time a record waits for values, after its first "
-        "value",
+        description="a record waits for late values until its period (every) and then this time "
+        "have passed since its first value",
     )
     time: Path | None = Field(
         None, description="JSON path of the event time; default the time of arrival"
@@ -98,13 +98,13 @@ class MqttSource(ReadingsSettings):
         None,
         description="JSON path of the key, if each message is a record; default its time",
     )
-    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+    timezone: TimeZone = Field("UTC", description="zone of event times that have no zone")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
     retained: bool = Field(
         False, description="read retained messages too: values from before aemon subscribed"
     )
     qos: Literal[0, 1] = Field(
-        1, description="1: the broker keeps messages until aemon has stored them; 0: it does not"
+        1, description="1: the broker keeps messages until aemon has stored them; 0: it keeps none"
     )
     version: Literal[5, "3.1.1"] = Field(5, description="version of the protocol: 5 or 3.1.1")
     client_id: Annotated[str, Field(min_length=1, max_length=MOST_CLIENT_ID)] | None = Field(
@@ -112,7 +112,7 @@ class MqttSource(ReadingsSettings):
     )
     session_expiry: Duration = Field(
         timedelta(days=7),
-        description="how long the broker should keep messages while aemon is away",
+        description="how long the broker should keep messages while aemon is not connected",
     )
     user: str | None = Field(None, description="user, if the broker asks for one")
     password: SecretStr | None = Field(
@@ -143,7 +143,7 @@ class MqttSource(ReadingsSettings):
                     raise AtKeyError(
                         key,
                         f"a JSON path reads messages in JSON, but messages of {text} are plain "
-                        f"values; write {{column: $.path}} there, or leave {key} out",
+                        f"values; write {{column: $.path}} for {text}, or leave {key} out",
                     )
         return self
 

@@ -33,7 +33,7 @@ _Row = tuple[dict[str, Any], Delivery]
 
 
 class Mqtt:
-    """A stream of the messages of some topics; each message is a record, or a part of one."""
+    """A stream of the messages of some topics; each message is a record, or a part of a record."""
 
     def __init__(self, settings: MqttSource, clock: Clock) -> None:
         self.roles = Roles(
@@ -74,7 +74,7 @@ class Mqtt:
                 the subscription.
         """
         if self._unsaved_note is not None:
-            # The broker keeps messages by client id; with a new id they would be lost.
+            # The broker keeps messages by client id; with a new id, kept messages would be lost.
             return Arrived(
                 table=_table([]), more=False, note=self._unsaved_note, done=self._note_is_kept
             )
@@ -114,7 +114,7 @@ class Mqtt:
                 continue
             try:
                 if len(one.payload) > MOST_PAYLOAD:
-                    raise UnreadableMessageError(TOO_LONG)  # noqa: TRY301 -- handled as the others
+                    raise UnreadableMessageError(TOO_LONG)  # noqa: TRY301 -- handled like others
                 reading = self._reader.read(one.topic, one.payload)
             except UnreadableMessageError as error:
                 set_aside.append(SetAside(reason=str(error), text=_shown(one)))
@@ -168,7 +168,8 @@ class Mqtt:
     def _row(self, reading: Reading, arrived: datetime) -> dict[str, Any]:
         time = reading.time
         if self._settings.time is None:
-            # The time of arrival is the key: no two may be equal, even if the clock steps back.
+            # The time of arrival is the key: no two times may be equal, even if the clock steps
+            # back.
             time = arrived if self._newest is None else max(arrived, self._newest + _LEAST_STEP)
             self._newest = time
         key = reading.key if self._settings.key is not None else time

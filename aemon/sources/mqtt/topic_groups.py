@@ -35,12 +35,12 @@ class TopicGroup:
         values: value for the key `topics` of the source; empty if no value can be read.
         count: number of messages.
         arrivals: times of arrival of the messages, for each topic.
-        entity_level: level of the topic that names the entity; None if no level does.
+        entity_level: level of the topic that names the entity; None if no level names it.
         entity_path: JSON path of the value that names the entity; None if there is no such value.
         entities: names of the entities seen.
         time_path: JSON path of the event time; None if there is no event time.
         time_because: reason for the guess of the event time.
-        table: JSON messages as a table, with a column for each member; None if they are not JSON.
+        table: JSON messages as a table, with a column for each member; None for other messages.
     """
 
     topic: str

@@ -98,7 +98,7 @@ class Buckets:
         return ""
 
     def close(self, now: datetime) -> Iterator[Bucket]:
-        """Yield the buckets that are over, oldest first; each bucket is yielded once."""
+        """Yield the buckets that have ended, oldest first; each bucket is yielded once."""
         if self._next is not None and now - self._next > MOST_AT_ONCE * self._every:
             self._next = self._begin_of(now)  # this machine slept
             for begin in sorted(one for one in self._open if one < self._next):

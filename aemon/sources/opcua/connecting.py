@@ -1,4 +1,4 @@
-"""The client of a server, with certificates, and the library's errors as errors of aemon."""
+"""A client of the server, with certificates; and errors of aemon for errors of the library."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -28,7 +28,7 @@ _MODES = {
 }
 _USER = "check user and password, and that the server allows this user"
 _CERTIFICATE = "let the server trust aemon's certificate, and check that cert_file is still valid"
-_POLICY = "check which security and policy the server offers, and that server_cert_file is its own"
+_POLICY = "check the security and policy that the server offers; server_cert_file must belong to it"
 _REFUSALS: dict[type[Exception], str] = {
     uaerrors.BadUserAccessDenied: _USER,
     uaerrors.BadIdentityTokenInvalid: _USER,

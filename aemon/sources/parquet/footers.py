@@ -91,7 +91,7 @@ def read_footer(path: FilePath) -> Footer:
 
 
 def open_parquet(path: FilePath) -> Any:
-    """Open a Parquet file in a way that reading needs little memory.
+    """Open a Parquet file so that reading needs little memory.
 
     Raises:
         Exception: one of `BROKEN`.
@@ -112,7 +112,7 @@ def damaged(path: FilePath, error: BaseException) -> IncompleteError:
     return IncompleteError(
         f"{path} cannot be read as Parquet, or not yet: {why}",
         todo="write files under another name, such as .tmp, and rename them once they are complete; "
-        "replace a damaged one",
+        "replace a damaged file",
     )
 
 
@@ -128,7 +128,9 @@ def _footer_of(path: FilePath, parquet: Any, mark: str) -> Footer:
             todo="give every column its own name",
         )
     if len(names) > MOST_COLUMNS:
-        raise SourceConfigError(f"{path}: {len(names):,} columns, and at most {MOST_COLUMNS:,}")
+        raise SourceConfigError(
+            f"{path}: {len(names):,} columns, and at most {MOST_COLUMNS:,} can be read"
+        )
     return Footer(
         rows=metadata.num_rows,
         groups=tuple(metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)),
@@ -146,7 +148,7 @@ def _repeats(names: list[str]) -> bool:
 def _mark_of(path: FilePath, file: BinaryIO) -> str:
     """Return a hash that identifies the content of a file, from its footer and samples of data.
 
-    Without statistics, two files with different data may have equal footers.
+    The samples are needed: without statistics, files with different data may have equal footers.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)

@@ -39,5 +39,5 @@ class ParquetSource(StoredFiles):
         description="columns to read in addition to time, key and entity; other columns are not "
         "read from the disk; default all",
     )
-    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+    timezone: TimeZone = Field("UTC", description="zone of event times that have no zone")
     time_format: TimeFormat | None = Field(None, description=FORMAT)

@@ -37,7 +37,7 @@ class Tables:
     Attributes:
         roles: the columns of time, key and entity; the order of day and month is added once known.
         keyed: whether a column identifies the records.
-        by_file: whether each file belongs to another entity.
+        by_file: whether each file has its own entity.
         required: the columns that every file must hold.
     """
 

@@ -27,7 +27,7 @@ def time_of_mark(mark: Watermark) -> datetime:
         ValueError: the watermark has no time, so a different source wrote the watermark.
     """
     if mark.event_time is None:
-        raise ValueError("a watermark of Prometheus has a time")
+        raise ValueError("a watermark of Prometheus must have a time")
     return mark.event_time
 
 

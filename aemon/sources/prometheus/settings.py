@@ -30,7 +30,7 @@ def _whole_seconds(step: timedelta) -> timedelta:
 def _base(url: str) -> str:
     parts = urlsplit(checked_url(url))
     if parts.query or parts.fragment:
-        raise ValueError("is the address before /api/v1, without ? or #")
+        raise ValueError("must be the address before /api/v1, without ? or #")
     return url.rstrip("/").removesuffix("/api/v1")
 
 
@@ -52,7 +52,7 @@ class PrometheusSource(ReadingsSettings):
     )
     step: Annotated[Duration, AfterValidator(_whole_seconds)] = Field(
         timedelta(minutes=1),
-        description="time between two records; queries are evaluated at its multiples",
+        description="time between two records; queries are evaluated at multiples of this time",
     )
     queries: dict[str, str] = Field(
         min_length=1, description="name -> PromQL; each query is a column of that name"
@@ -67,13 +67,13 @@ class PrometheusSource(ReadingsSettings):
     )
     delay: Duration = Field(
         timedelta(seconds=30),
-        description="wait after a step before it is read, because scrapes and remote writes come "
-        "late",
+        description="time from a step until the step is read, because samples of scrapes and "
+        "remote writes arrive late",
     )
     history: Duration = Field(
         timedelta(days=30),
-        description="how far back the first training and its records may reach; steps that the "
-        "server no longer holds are passed over",
+        description="how far back the records of the first training may reach; steps that the "
+        "server no longer holds are skipped",
     )
     partial: bool = Field(False, description="accept answers that lack the data of some servers")
     timeout: Duration = Field(timedelta(seconds=30), description="longest time for one query")
@@ -98,7 +98,7 @@ class PrometheusSource(ReadingsSettings):
     def _say_something(cls, queries: dict[str, str]) -> dict[str, str]:
         for name, query in queries.items():
             if not name.strip() or not query.strip():
-                raise AtKeyError(name, "a query has a name and a text")
+                raise AtKeyError(name, "a query needs a name and a text")
         return queries
 
     @field_validator("entity", "columns")

@@ -27,18 +27,19 @@ class RemoteWrite(Settings):
 
     step: Duration = Field(
         timedelta(seconds=15),
-        description="length of a step: samples of an entity within a step are one record; set it "
-        "to the scrape interval",
+        description="length of a step, such as the scrape interval: samples of an entity within a "
+        "step are one record",
     )
     wait: Duration = Field(
         timedelta(seconds=30),
-        description="how much longer than the step a record waits for samples, after its first "
-        "sample",
+        description="a record waits for late samples until a step and then this time have passed "
+        "since its first sample",
     )
     columns: dict[Name, Selected] | None = Field(
         None,
         min_length=1,
-        description="column -> the series that fills it; null: every series, by name and labels",
+        description="column -> selector of the series that fills the column; null: every series is "
+        "a column, named by its name and labels",
     )
 
 
@@ -54,13 +55,13 @@ class PushSource(ReadingsSettings):
     )
     key: Name | None = Field(
         None,
-        description="column that identifies a record; default its position in a request with an "
-        "Idempotency-Key, else its time",
+        description="column that identifies a record; default: the record's position in a request "
+        "with an Idempotency-Key, otherwise the record's time",
     )
     entity: Name | None = Field(
         None, description="column that names the entity to which a record belongs"
     )
-    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+    timezone: TimeZone = Field("UTC", description="zone of event times that have no zone")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
     remote_write: RemoteWrite | None = Field(
         None, description="accept samples that a Prometheus sends; null: accept none"

@@ -41,7 +41,7 @@ class Apart:
 def read_apart(
     database: Database, order: ReadingOrder, query: sa.Select[Any], error: Exception
 ) -> Apart:
-    """Read the rows of a query at which the database fails: the readable rows in full.
+    """Read the rows of a query at which the database fails; return readable rows in full.
 
     Args:
         database: the database to read.
@@ -63,8 +63,8 @@ def read_apart(
             if not is_of_a_row(again):
                 raise
             raise SourceConfigError(
-                f"{database.name}: a row cannot be read, and cannot be passed over: the database "
-                f"computes it even if only {_named(order)} are read: {database.clean(again)}",
+                f"{database.name}: a row can be neither read nor skipped: the database computes "
+                f"its values even if only {_named(order)} are read: {database.clean(again)}",
                 todo="let the view or query return NULL for values it cannot compute; or, if a "
                 "volatile function makes PostgreSQL compute every column, declare the function STABLE",
             ) from None

@@ -19,7 +19,7 @@ from aemon.sources.sql.row_by_row import read_apart
 
 Times = npt.NDArray[np.datetime64]
 
-_ROWS_AT_ONCE = 20_000  # held as Python objects at one time, before they become columns
+_ROWS_AT_ONCE = 20_000  # held as Python objects at one time, before the rows become columns
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

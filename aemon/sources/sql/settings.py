@@ -46,7 +46,7 @@ class SqlSource(ReadingsSettings):
     entity: str | None = Field(
         None, description="column that names the entity to which a record belongs"
     )
-    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+    timezone: TimeZone = Field("UTC", description="zone of event times that have no zone")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
 
     read_with: Literal["driver", "adbc"] = Field(
@@ -54,7 +54,8 @@ class SqlSource(ReadingsSettings):
     )
     statement_timeout: Duration = Field(
         STATEMENT_TIMEOUT,
-        description="longest time for one statement, after which PostgreSQL, MariaDB and MySQL end it",
+        description="longest time for one statement; after this time, PostgreSQL, MariaDB and "
+        "MySQL end the statement",
     )
 
     @model_validator(mode="after")
