@@ -13,6 +13,7 @@ from aemon.web.api import (
     ledger_routes,
     monitor_routes,
     record_routes,
+    series_routes,
 )
 from aemon.web.api.desk import Desk
 from aemon.web.api.problem_details import RESPONSES, Problem, answer_errors
@@ -39,7 +40,7 @@ def build_api(desk: Desk) -> FastAPI:
     )
     app.state.desk = desk
     for module in (
-        monitor_routes, episode_routes, record_routes, detector_routes, ledger_routes,
+        monitor_routes, episode_routes, record_routes, detector_routes, ledger_routes, series_routes,
     ):  # fmt: skip
         app.include_router(module.router)
     answer_errors(app)
