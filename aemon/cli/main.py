@@ -18,13 +18,13 @@ from aemon.cli import (
     config_commands,
     demo_command,
     detector_commands,
-    docs_command,
     doctor_command,
     episode_commands,
     feedback_commands,
-    kinds_command,
     notify_commands,
+    reference_commands,
     rejected_command,
+    report_command,
     rules_command,
     run_commands,
     snooze_commands,
@@ -57,11 +57,12 @@ app.command()(rules_command.rules)
 app.command()(anomaly_commands.anomalies)
 app.command()(anomaly_commands.explain)
 app.command()(rejected_command.rejected)
+app.command()(report_command.report)
 app.command()(feedback_commands.feedback)
 app.command()(codes_command.codes)
-app.command()(kinds_command.kinds)
-app.command()(kinds_command.sources)
-app.command()(docs_command.docs)
+app.command()(reference_commands.kinds)
+app.command()(reference_commands.sources)
+app.command()(reference_commands.docs)
 app.command()(tune_command.tune)
 app.command()(demo_command.demo)
 app.add_typer(config_commands.config_app, name="config")
