@@ -120,6 +120,10 @@ class Action(StrEnum):
         "inbox.lost",
         "records of a stream are lost; the message has their number and the reason",
     )
+    TOPIC_RENEWED = (
+        "topic.renewed",
+        "a Kafka topic was deleted and made again; its records get keys of their own",
+    )
     PRUNE_HELD = "prune.held", "no old results are removed: the system clock may be wrong"
     PRUNE_FAILED = "prune.failed", "old results were not removed; the next round tries again"
 

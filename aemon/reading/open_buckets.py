@@ -133,7 +133,7 @@ class OpenBuckets:
             return None
         closing = self._closing(chosen, finish_before, now)
         kept = close_buckets(self._store, self._monitor, closing, keep)
-        self._stored -= len(closing.used)
+        self._stored -= closing.readings
         return kept
 
     def _over_before(self, now: datetime) -> datetime:
@@ -179,6 +179,7 @@ class OpenBuckets:
     def _closing(self, chosen: _Chosen, finish_before: datetime, now: datetime) -> Closing:
         collected: list[Collected] = []
         used: list[tuple[str, str]] = []
+        count = 0
         for rows in open_readings(
             self._store, self._monitor, chosen.before, finish_before, READINGS_AT_ONCE
         ):
@@ -187,7 +188,9 @@ class OpenBuckets:
                 for row in rows
                 if chosen.is_all or (row["entity"], row["event_time"]) in chosen.names
             ]
-            used += [(row["entity"], row["record_key"]) for row in own]
+            count += len(own)
+            if not chosen.is_all:
+                used += [(row["entity"], row["record_key"]) for row in own]
             if own:
                 collected.append(
                     self._maker.collect(
@@ -207,6 +210,7 @@ class OpenBuckets:
         )
         return Closing(
             records=_rows(self._maker.make(collected, carried)),
+            readings=count,
             used=used,
             all_before=chosen.before if chosen.is_all else None,
             received_before=finish_before,

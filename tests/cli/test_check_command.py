@@ -1,6 +1,7 @@
 """`aemon check`: what it shows, warns of and refuses."""
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from aemon.errors import ExitCode
 from tests import machines, readings
 from tests.cli.commands import LEARNED, WIDTH, add_monitor, change, run, sql
+from tests.mosquitto import Mosquitto, publisher
 from tests.processes import insert, make_table
 
 
@@ -291,3 +293,33 @@ def test_a_condition_is_told_by_its_share_and_refused_where_it_never_holds(folde
     error = run(folder, "check", "machine", code=ExitCode.CONFIG).stderr
     assert "only_when" in error
     assert "character 7: '=' is not known; write ==" in " ".join(error.split())
+
+
+def test_readings_of_a_stream_are_shown_as_the_records_they_make(folder):
+    with Mosquitto(folder / "broker") as broker:
+        add_monitor(
+            folder,
+            "tags",
+            f"{{kind: mqtt, url: '{broker.url}', topics: {{'plant/tags': $}}, "
+            "pivot: {name: tag, value: value}, bucket: 1m}",
+        )
+        over = threading.Event()
+
+        def publish():
+            with publisher(broker.port) as publishing:
+                while not over.wait(0.05):
+                    publishing.say_all(
+                        ("plant/tags", json.dumps({"tag": tag, "value": number}))
+                        for number, tag in enumerate(("flow", "pressure"))
+                    )
+
+        thread = threading.Thread(target=publish, name="publish")
+        thread.start()
+        try:
+            tags = report(folder, "tags")
+        finally:
+            over.set()
+            thread.join()
+    assert sorted(column["column"] for column in tags["columns"]) == ["flow", "pressure"]
+    (note,) = tags["warnings"]
+    assert "readings arrived in" in note

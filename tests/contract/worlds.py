@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from aemon.config.schema import MonitorSettings
 from aemon.reading.inbox import Inbox
 from aemon.reading.inbox_records import InboxRecords
+from aemon.reading.open_buckets import OpenBuckets
 from aemon.reading.pushed_records import PushDesk
 from aemon.sources.csv.settings import CsvSource
 from aemon.sources.csv.source import CsvFiles
@@ -41,12 +42,14 @@ from aemon.store.engine import open_engine
 from aemon.store.inbox.kept_records import keep_history
 from aemon.store.schema import revisions
 from aemon.store.store import Store
+from aemon.testing.manual_clock import ManualClock
 from aemon.testing.source_worlds import EPOCH, StreamWorld, World, moment
 from tests.kafka import MockCluster, quick_sessions, wait_for
 from tests.mariadb import MariaDb
 from tests.mosquitto import Mosquitto, cut, publisher
 from tests.opcua import OpcUaServer
 from tests.remote_write import encoded, write
+from tests.streams import Said
 
 WRITTEN = {
     "text": lambda moment: moment.strftime("%Y-%m-%d %H:%M:%S"),
@@ -431,6 +434,34 @@ class RemoteWriteWorld(InboxWorld):
         ]
 
 
+class StreamReadingsWorld(InboxWorld):
+    """The inbox of a stream of readings: two tags, of which buckets of a second make records."""
+
+    known_by_time = True
+
+    def __init__(self, store_url: str) -> None:
+        super().__init__(store_url)
+        self.clock = ManualClock(EPOCH + timedelta(hours=1))
+        self.store = Store(self.store.engine, self.clock)
+        self.source = InboxRecords(self.store, "pumps")
+        bucket = {"every": "1s", "wait": timedelta(0)}
+        pivot = {"name": "tag", "value": "value"}
+        settings = PushSource.model_validate({"kind": "push", "pivot": pivot, "bucket": bucket})
+        self.said = Said()
+        buckets = OpenBuckets(settings, self.store, "pumps")
+        self.inbox = Inbox(lambda: self.said, self.store, "pumps", 1000, buckets)
+
+    def add(self, seconds: list[int]) -> list[str]:
+        for second in seconds:
+            for tag in ("flow", "pressure"):
+                self.said.say(self.added, time=moment(second), tag=tag, value=second)
+                self.added += 1
+        self.inbox.write_arrived()
+        self.clock.forward(timedelta(seconds=1))
+        self.inbox.write_arrived()
+        return [f"{moment(second):%Y-%m-%dT%H:%M:%S}Z" for second in seconds]
+
+
 class HostWorld(StreamWorld):
     def __init__(self, _folder: Path) -> None:
         self.now = EPOCH
@@ -637,6 +668,8 @@ WORLDS = {
     "inbox": lambda ask, folder: InboxWorld(f"sqlite:///{folder}/aemon.db"),
     "push": lambda ask, folder: PushWorld(f"sqlite:///{folder}/aemon.db"),
     "remote write": lambda ask, folder: RemoteWriteWorld(f"sqlite:///{folder}/aemon.db"),
+    "stream of readings": lambda ask, folder: StreamReadingsWorld(f"sqlite:///{folder}/aemon.db"),
+    "stream of readings postgresql": lambda ask, folder: StreamReadingsWorld(ask("postgres_url")),
     "inbox postgresql": lambda ask, folder: InboxWorld(ask("postgres_url")),
 }
 STREAM_WORLDS = {

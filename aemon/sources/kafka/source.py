@@ -12,8 +12,9 @@ import pandas as pd
 from aemon.clock import Clock
 from aemon.frame import Roles
 from aemon.sources.json_values import Reading, UnreadableMessageError
-from aemon.sources.kafka.consuming import MOST_VALUE, GroupMember
+from aemon.sources.kafka.consuming import GroupMember
 from aemon.sources.kafka.messages import Message, MessageReader
+from aemon.sources.kafka.received import MOST_VALUE
 from aemon.sources.kafka.settings import KafkaSource
 from aemon.sources.source import Arrived, SetAside
 from aemon.times.event_times import EARLIEST, LATEST

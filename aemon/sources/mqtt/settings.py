@@ -161,6 +161,10 @@ class MqttSource(ReadingsSettings):
                     raise AtKeyError(key, "has no effect without TLS; write url: mqtts://...")
         if self.every is not None and self.holds_readings:
             raise AtKeyError("every", "is for messages without pivot and bucket; leave it out")
+        if "wait" in self.model_fields_set and self.holds_readings:
+            raise AtKeyError(
+                "wait", "is for messages without pivot and bucket: give bucket its wait"
+            )
         if self.key is not None and self.joined_every is not None:
             raise AtKeyError(
                 "key", "a record of several messages has no key; leave key or every out"

@@ -150,7 +150,9 @@ class RowReader:
         table = pd.DataFrame.from_records(rows, columns=names, coerce_float=True)
         for role in filter(None, (self._roles.key, self._roles.entity)):
             place = names.index(role) if role in names else None
-            if place is not None and any(isinstance(row[place], Decimal) for row in rows):
+            if place is None or table.dtypes.iloc[place].kind != "f":
+                continue  # no decimal number has become a float
+            if any(isinstance(row[place], Decimal) for row in rows):
                 # As floats, large identifiers could become equal.
                 table[role] = pd.Series([row[place] for row in rows], dtype=object)
         return table.drop(columns=list(self._order.date_and_time))

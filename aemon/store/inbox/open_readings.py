@@ -63,8 +63,9 @@ class Closing:
 
     Attributes:
         records: the records of the closed buckets, as rows of `history`.
-        used: (entity, record_key) of the readings in the closed buckets.
-        all_before: a time, if `used` are all readings of `open_readings` before it; otherwise None.
+        readings: number of the readings in the closed buckets.
+        used: (entity, record_key) of these readings; empty if `all_before` says which they are.
+        all_before: a time, if they are all readings of `open_readings` before it; otherwise None.
         received_before: the time of arrival before which the readings arrived.
         carried: carried readings, which replace older ones of the same entity and key.
         carried_from: carried readings before this time are dropped.
@@ -72,6 +73,7 @@ class Closing:
     """
 
     records: Sequence[Row]
+    readings: int
     used: Sequence[Identity]
     all_before: datetime | None
     received_before: datetime
@@ -201,7 +203,7 @@ def open_readings(
     while after is None or len(rows) == at_once:
         with store.reading() as connection:
             some = query if after is None else query.where(after)
-            rows = [dict(row) for row in connection.execute(some).mappings()]
+            rows = [dict(zip(_NAMES, row, strict=True)) for row in connection.execute(some)]
         if not rows:
             return
         yield rows
@@ -243,9 +245,9 @@ def close_buckets(store: Store, monitor: str, closing: Closing, keep: int | None
     with store.writing() as connection:
         take_turn(connection, monitor)
         removed = _remove(connection, monitor, closing)
-        if removed != len(closing.used):
+        if removed != closing.readings:
             raise StoreError(
-                f"{len(closing.used)} readings of {monitor} were read to make records, and "
+                f"{closing.readings} readings of {monitor} were read to make records, and "
                 f"{removed} are stored",
                 todo="aemon tries again",
             )

@@ -40,6 +40,7 @@ def settings(**more):
         ({"entity": "$.id"}, "are plain values; write {column"),
         ({"time": "$.ts"}, "are plain values"),
         ({"topics": {"a": "$"}, "key": "$.id", "every": "10s"}, "leave key or every out"),
+        ({"bucket": "1m", "wait": "5s"}, "give bucket its wait"),
         ({"bucket": "1m", "every": "10s"}, "without pivot and bucket"),
         ({"gaps": {"flow": "missing"}}, "needs pivot or bucket too"),
         ({"password": "hunter2"}, "needs a user too"),
