@@ -67,6 +67,10 @@ class ConfigError(PermanentError):
     exit_code = ExitCode.CONFIG
 
 
+class UnknownMonitorError(ConfigError):
+    """A request for a monitor that the configuration does not have."""
+
+
 class FrameError(PermanentError):
     """Records that do not fit the detector: a column is missing, or its type has changed."""
 
@@ -110,6 +114,12 @@ class AmbiguousError(PermanentError):
     exit_code = ExitCode.USAGE
 
 
+class QueryError(PermanentError):
+    """A request for results with a condition that cannot be read, such as a wrong cursor."""
+
+    exit_code = ExitCode.USAGE
+
+
 class UnknownTopicError(PermanentError):
     """A request for a page or word that the documentation does not have."""
 
@@ -144,6 +154,10 @@ class StoreError(RetriableError):
     """A results database that cannot be reached or written at the moment."""
 
     exit_code = ExitCode.STORE
+
+
+class SlowQueryError(StoreError):
+    """A query that took longer than its time limit, and was ended."""
 
 
 class RefusedError(PermanentError):

@@ -47,6 +47,8 @@ from aemon.web.server import WebServer, listen
 if TYPE_CHECKING:
     import threading
 
+    from starlette.routing import BaseRoute
+
 logger = logging.getLogger(__name__)
 
 # Waiting times of a stopping daemon:
@@ -79,6 +81,8 @@ class Daemon:
         revisions.prepare(engine)
         self._store = Store(engine, clock)
         self._store.add_monitors(config.monitors)
+        # Requests must not take connections from runs.
+        self._api_store = Store(open_engine(self._store_url, name), clock)
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._metrics = Metrics(prometheus_client.CollectorRegistry(), clock)
         self._runner = Runner(self._store, self._metrics, clock)
@@ -147,8 +151,9 @@ class Daemon:
         limits = self._limits()
         desk = PushDesk(self._store, lambda: self._config.monitors, self._clock)
         pushes = Pushes(desk, self._metrics.count_rejected, limits.max_body)
+        pages = routes(self._status, self._condition.health, self._metrics.exposed)
         app = guarded(
-            [*routes(self._status, self._condition.health, self._metrics.exposed), *pushes.routes],
+            [*pages, *pushes.routes, *self._api()],
             lambda: self._access.now, limits=limits, refused=self._metrics.count_refused,
         )  # fmt: skip
         self._web = web = WebServer(self._socket, app, self._access)
@@ -190,6 +195,16 @@ class Daemon:
             log(logger, logging.CRITICAL, Action.SCHEDULER_FAILED, what)
         self._stop(web)
         return ExitCode.FAILED if dead else ExitCode.OK
+
+    def _api(self) -> "list[BaseRoute]":
+        # FastAPI takes long to import, and most commands need no daemon.
+        from aemon.web.api.application import api_routes
+        from aemon.web.api.desk import QUERY_SECONDS, Desk
+
+        store = self._api_store.limited(QUERY_SECONDS)
+        return api_routes(
+            Desk(lambda: Installation(self._config, store, self._clock), self._status)
+        )
 
     def _limits(self) -> Limits:
         http = self._config.http
@@ -285,6 +300,7 @@ class Daemon:
         else:
             self._watching.cut_off(CUT_OFF_SECONDS)
         self._store.close()
+        self._api_store.close()
         log(logger, logging.INFO, Action.STOPPED, clean=clean)
 
     # -- callbacks

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from aemon.clock import Clock, utc_now
-from aemon.errors import ConfigError, NoResultsError
+from aemon.errors import ConfigError, NoResultsError, UnknownMonitorError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -77,7 +77,7 @@ class Installation:
         """Return a list with the named monitor; without a name, all monitors.
 
         Raises:
-            ConfigError: there is no monitor of this name.
+            UnknownMonitorError: there is no monitor of this name.
         """
         return choose_monitors(self.config, [name] if name is not None else None)
 
@@ -100,13 +100,13 @@ def choose_monitors(config: "Config", names: Sequence[str] | None) -> list[str]:
     """Return the named monitors; without names, all monitors.
 
     Raises:
-        ConfigError: one of the names is not a monitor.
+        UnknownMonitorError: one of the names is not a monitor.
     """
     for name in names or ():
         if name not in config.monitors:
             near = get_close_matches(name, config.monitors, n=1)
             known = ", ".join(config.monitors)
-            raise ConfigError(
+            raise UnknownMonitorError(
                 f"there is no monitor {name!r}",
                 todo=f"did you mean {near[0]!r}?" if near else f"there are: {known}",
             )

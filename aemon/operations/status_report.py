@@ -1,6 +1,6 @@
 """The state of every monitor, for the status page, `/status.json` and `aemon status`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -113,15 +113,17 @@ class StatusPage:
         }
 
 
-def stored_status(installation: Installation) -> tuple[MonitorStatus, ...]:
-    """Return the state of every monitor, read from the store without a daemon.
+def stored_status(
+    installation: Installation, names: Sequence[str] | None = None
+) -> tuple[MonitorStatus, ...]:
+    """Return the state of these monitors, or of every monitor, read from the store.
 
     Raises:
         NoResultsError: there are no results yet.
     """
-    names = installation.config.monitors
+    names = list(installation.config.monitors) if names is None else names
     held = {row.monitor for row in lease_rows(installation.store, names) if row.is_held}
-    return _monitors(installation, held, installation.clock() - LATELY)
+    return _monitors(installation, names, held)
 
 
 def status_page(installation: Installation, daemon: DaemonState) -> StatusPage:
@@ -138,7 +140,7 @@ def status_page(installation: Installation, daemon: DaemonState) -> StatusPage:
         started_at=daemon.started_at,
         wanted=daemon.wanted,
         sources={name: settings.source.kind for name, settings in config.monitors.items()},
-        monitors=_monitors(installation, daemon.held, since),
+        monitors=_monitors(installation, list(config.monitors), daemon.held),
         flagged=tuple(flagged_records(store, since=since, limit=MOST_FLAGGED)),
         episodes=tuple(episode_summaries(store, config.monitors, open_only=True)),
         store=public_address(store.engine.url),
@@ -150,9 +152,9 @@ def status_page(installation: Installation, daemon: DaemonState) -> StatusPage:
 
 
 def _monitors(
-    installation: Installation, held: Collection[str], since: datetime
+    installation: Installation, names: Sequence[str], held: Collection[str]
 ) -> tuple[MonitorStatus, ...]:
-    known = overview(installation.store, installation.config.monitors, since)
+    known = overview(installation.store, names, installation.clock() - LATELY)
     provisional = provisional_ones(known)
     return tuple(
         MonitorStatus(

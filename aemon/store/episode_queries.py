@@ -1,13 +1,14 @@
 """Operations of people on episodes: list, acknowledge, close, label, give feedback on records."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import sqlalchemy as sa
 
 from aemon.records import EpisodeState, FeedbackVerdict, Identity, similar_episode_text
+from aemon.store.keysets import is_before
 from aemon.store.schema.tables import anomalies, episodes, feedback, scores
 from aemon.store.store import Store
 
@@ -54,22 +55,42 @@ class EpisodeSummary:
         )
 
 
+class EpisodesWanted(TypedDict, total=False):
+    """Conditions on episodes; a condition that is absent or None excludes no episode.
+
+    Keys:
+        number: id of the only episode to return.
+        entity: only episodes of this entity.
+        states: only episodes in one of these states.
+        since: only episodes that ended, so far, at or after this time.
+        until: only episodes that began before this time.
+        after: (time of the begin, id) of an episode; only episodes after it in the list.
+    """
+
+    number: int | None
+    entity: str | None
+    states: Collection[str] | None
+    since: datetime | None
+    until: datetime | None
+    after: tuple[datetime, int] | None
+
+
 def episode_summaries(
     store: Store,
     monitors: Collection[str],
     *,
-    number: int | None = None,
     open_only: bool = False,
     limit: int = 20,
+    **wanted: Unpack[EpisodesWanted],
 ) -> list[EpisodeSummary]:
     """Return notified episodes of these monitors, newest first.
 
     Args:
         store: the store.
         monitors: names of the monitors.
-        number: id of the only episode to return; None for all episodes.
         open_only: True to leave out closed episodes.
         limit: the largest number of episodes.
+        wanted: more conditions.
 
     Raises:
         StoreError: the database fails.
@@ -83,12 +104,26 @@ def episode_summaries(
         .order_by(episodes.c.started_at.desc(), episodes.c.id.desc())
         .limit(limit)
     )
-    if number is not None:
-        query = query.where(episodes.c.id == number)
     if open_only:
         query = query.where(episodes.c.state.in_(_MAY_CLOSE))
+    query = query.where(*_conditions(wanted))
     with store.reading() as connection:
         return [EpisodeSummary(**row) for row in connection.execute(query).mappings()]
+
+
+def _conditions(wanted: EpisodesWanted) -> Iterator[sa.ColumnElement[bool]]:
+    if (number := wanted.get("number")) is not None:
+        yield episodes.c.id == number
+    if (entity := wanted.get("entity")) is not None:
+        yield episodes.c.entity == entity
+    if (states := wanted.get("states")) is not None:
+        yield episodes.c.state.in_(states)
+    if (since := wanted.get("since")) is not None:
+        yield episodes.c.ended_at >= since
+    if (until := wanted.get("until")) is not None:
+        yield episodes.c.started_at < until
+    if (after := wanted.get("after")) is not None:
+        yield is_before((episodes.c.started_at, episodes.c.id), after)
 
 
 def acknowledge(store: Store, number: int, note: str = "") -> None:

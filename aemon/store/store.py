@@ -18,6 +18,7 @@ from aemon.store.engine import make_durable, reading, store_errors
 from aemon.store.schema.junk import log_junk, log_missing
 from aemon.store.schema.partitions import Partitions
 from aemon.store.schema.tables import monitors, watermarks
+from aemon.store.time_limits import time_limit
 
 KEYS_AT_ONCE = 500  # bound values in one IN list; SQLite's oldest limit is 999
 
@@ -77,6 +78,7 @@ class Store:
         self.partitions = Partitions()
         self._clock = clock
         self._guard: Callable[[sa.Connection], None] | None = None
+        self._query_seconds: float | None = None
 
     def now(self) -> datetime:
         """Return the present time of the store's clock."""
@@ -94,6 +96,15 @@ class Store:
         """Return a copy of this store that calls `guard` at the begin of each write transaction."""
         other = copy(self)
         other._guard = guard  # noqa: SLF001 -- of the same class
+        return other
+
+    def limited(self, seconds: float) -> "Store":
+        """Return a copy of this store whose queries are ended after this time.
+
+        The queries of `reading` then raise `SlowQueryError`; transactions that write have no limit.
+        """
+        other = copy(self)
+        other._query_seconds = seconds  # noqa: SLF001 -- of the same class
         return other
 
     @contextmanager
@@ -128,7 +139,11 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Open a read-only connection on one consistent view of the store."""
-        with store_errors(self.engine), reading(self.engine) as connection:
+        with (
+            store_errors(self.engine),
+            reading(self.engine) as connection,
+            time_limit(connection, self._query_seconds),
+        ):
             yield connection
 
     def make_durable(self) -> None:

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from aemon.errors import AemonError, ResourceError
@@ -53,7 +53,7 @@ def build_app(
 
 
 def guarded(
-    behind: Sequence[Route],
+    behind: Sequence[BaseRoute],
     access: Callable[[], Access],
     *,
     limits: Limits,

@@ -1,0 +1,1 @@
+"""Lists of results in pages, for programs: each page names the cursor of the next page."""

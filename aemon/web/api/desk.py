@@ -1,0 +1,75 @@
+"""The desk of the API: answers requests by operations, in a few threads, within a time limit."""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import anyio
+from fastapi import Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from aemon.errors import ResourceError, SlowQueryError
+from aemon.operations.installation import Installation
+from aemon.operations.json_form import to_json
+from aemon.operations.status_report import StatusPage
+from aemon.web.worker_threads import in_thread
+
+QUERY_SECONDS = 10.0  # time limit of the queries of a request, enforced by the database
+ANSWER_SECONDS = 30.0  # time limit of an answer, also if the database does not answer at all
+AT_ONCE = 4  # requests that are answered at one time; each has a thread and a connection
+MOST_WAITING = 64  # requests that wait for their turn
+
+Operation = Callable[[Installation], Any]
+
+
+class Desk:
+    """Answers requests of the API.
+
+    Args:
+        installation: returns the present configuration and the store for the API.
+        status: returns the status page; it may take long.
+    """
+
+    def __init__(
+        self, installation: Callable[[], Installation], status: Callable[[], StatusPage]
+    ) -> None:
+        self._installation = installation
+        self.status = status
+        self._threads = anyio.CapacityLimiter(AT_ONCE)
+        self._waiting = 0
+
+    async def answer(self, operation: Operation, status: int = HTTPStatus.OK) -> Response:
+        """Return the result of an operation on the installation as JSON.
+
+        Raises:
+            AemonError: the operation failed.
+            SlowQueryError: the answer takes longer than `ANSWER_SECONDS`.
+            ResourceError: too many requests wait.
+        """
+        body = await self._run(lambda: to_json(operation(self._installation())))
+        return Response(body, status, media_type="application/json")
+
+    async def _run(self, work: Callable[[], str]) -> str:
+        if self._waiting >= MOST_WAITING:
+            raise ResourceError("too many requests wait", todo="try again in a second")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await in_thread(work, self._threads)
+        except TimeoutError:
+            raise SlowQueryError(
+                "this takes too long; the store may hang", todo="try again later, or ask for less"
+            ) from None
+        finally:
+            self._waiting -= 1
+
+
+def _desk_of(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+TheDesk = Annotated[Desk, Depends(_desk_of)]
+"""The desk, as a parameter of a handler."""
