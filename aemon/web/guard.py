@@ -24,6 +24,9 @@ from aemon.web.host_names import HostNames, is_known
 CROWDED = "crowded"
 """Key in a request's state: all other connections are busy, so only a probe is answered."""
 
+GRANTED = "granted"
+"""Key in a request's state: the permissions of the client."""
+
 _LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 OPEN_PATH = "/healthz"  # for probes: open without credentials, and shows only the health
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -115,6 +118,7 @@ class Guard:
         granted = access.credentials.without_credentials
         if granted is None:
             granted = await self._permissions(scope, access)
+        scope.setdefault("state", {})[GRANTED] = granted
         if needed not in granted:
             raise _refusal(HTTPStatus.FORBIDDEN, f"this needs the permission {needed}")
 
