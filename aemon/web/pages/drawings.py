@@ -13,10 +13,10 @@ BAR = 100  # width of a bar with share 1
 Values = Sequence[float | None]
 
 
-def sparkline(values: Values, label: str) -> Markup:
+def sparkline(values: Values) -> Markup:
     """Return a sparkline of exceedances: a bar for each piece of time, none where it has no record.
 
-    >>> str(sparkline([0.5, None, 2.0], "pumps")).count("<path")
+    >>> str(sparkline([0.5, None, 2.0])).count("<path")
     2
     """
     normal: list[str] = []
@@ -28,6 +28,8 @@ def sparkline(values: Values, label: str) -> Markup:
         bars = over if value > 1 else normal
         bars.append(f"M{at * STEP + 1} {HEIGHT}V{top:.0f}")
     line = HEIGHT - HEIGHT / MOST_DRAWN
+    known = [value for value in values if value is not None]
+    label = f"largest exceedance of the last day: {max(known):.2g}" if known else "no records"
     width = len(values) * STEP
     paths = "".join(
         f'<path class="{name}" d="{"".join(bars)}"/>'
@@ -36,9 +38,9 @@ def sparkline(values: Values, label: str) -> Markup:
     )
     return Markup(  # noqa: S704 -- numbers alone
         f'<svg class="spark" viewBox="0 0 {width} {HEIGHT}" width="{width}" height="{HEIGHT}" '
-        'role="img" aria-label="{}">'
+        f'role="img" aria-label="{label}">'
         f'<line class="threshold" x1="0" x2="{width}" y1="{line:.1f}" y2="{line:.1f}"/>{paths}</svg>'
-    ).format(label)
+    )
 
 
 def level(value: float | None) -> int:
