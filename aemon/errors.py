@@ -120,6 +120,12 @@ class QueryError(PermanentError):
     exit_code = ExitCode.USAGE
 
 
+class UnavailableFormError(PermanentError):
+    """A request for results in a form, such as Parquet, whose package is not installed."""
+
+    exit_code = ExitCode.CONFIG
+
+
 class UnknownTopicError(PermanentError):
     """A request for a page or word that the documentation does not have."""
 

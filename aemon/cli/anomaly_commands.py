@@ -10,7 +10,8 @@ from aemon.cli.printed_tables import print_table, print_words, short_key, show_t
 from aemon.records import Quiet
 
 if TYPE_CHECKING:
-    from aemon.store.queries import FlaggedRecord, JudgedRecord
+    from aemon.store.lists.judged_records import JudgedRecord
+    from aemon.store.queries import FlaggedRecord
 
 
 def anomalies(

@@ -16,10 +16,10 @@ from aemon.lifecycle.feedback_frames import FindFeedback, in_ignored_period
 from aemon.lifecycle.loaded_detector import load
 from aemon.lifecycle.policy import is_young
 from aemon.records import FeedbackVerdict, Identity, Quiet, promise_is_broken
-from aemon.store import queries
 from aemon.store.detectors import StoredDetector, active_detector
 from aemon.store.drifts import Drift
 from aemon.store.feedback import Feedback
+from aemon.store.lists import judged_records
 from aemon.store.snoozes import snoozes_of
 from aemon.store.store import Store
 
@@ -154,7 +154,7 @@ def _flagged(flagging: Flagging, frame: Frame, *, free: Mask) -> tuple[Mask, boo
     if not len(frame) or active is None:
         return nothing, False
     since = frame.aware_time(int(frame.times.argmin()))
-    over = queries.flagged_exceedances(flagging.store, flagging.name, since)
+    over = judged_records.flagged_exceedances(flagging.store, flagging.name, since)
     unflagged = (np.nan, 0)
     found = np.array([over.get(pair, unflagged) for pair in frame.identities]).reshape(-1, 2)
     exceedances, by = found.T.copy()

@@ -35,9 +35,9 @@ from aemon.reading.unreadable import rejections
 from aemon.records import FeedbackVerdict, Identity, Watermark
 from aemon.sources.source import Replayable
 from aemon.sources.source_kinds import check_apart
-from aemon.store import queries
 from aemon.store.drifts import Drift, DriftKind, learned_shifts, open_drifts
 from aemon.store.feedback import read_feedback, stored_anomalies
+from aemon.store.lists import judged_records
 from aemon.store.store import Store, as_json, from_json
 
 IDLE, ODD = "idle", "odd"
@@ -242,7 +242,7 @@ def choose_again(source: Replayable, store: Store, name: str, row: Mapping[str, 
     manifest = row["manifest"]
     read = ReadFrom.from_json(manifest["read"])
     since = row["trained_at"] if read.newest and read.until else None
-    newer = queries.judged_later(store, name, until=row["trained_until"], since=since)
+    newer = judged_records.judged_later(store, name, until=row["trained_until"], since=since)
     frame = replace(read, limit=read.limit + len(newer)).ask(Reader(source)).frame
     frame = frame.take(~rows_of(frame, newer))
     count = read.limit - sum(manifest["rejected"].values())

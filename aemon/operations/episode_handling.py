@@ -59,15 +59,20 @@ def find_episode(
     return found[0]
 
 
-def show_episode(installation: Installation, number: int) -> EpisodeDetails:
-    """Return an episode with all its flagged records.
+def show_episode(
+    installation: Installation, number: int, most_records: int | None = None
+) -> EpisodeDetails:
+    """Return an episode with its flagged records, at most `most_records` of the newest.
 
     Raises:
         NotFoundError: there is no such episode.
         NoResultsError: there are no results yet.
     """
     episode = find_episode(installation, number)
-    records = flagged_records(installation.store, episode=number, limit=max(episode.records, 1))
+    limit = max(episode.records, 1)
+    if most_records is not None:
+        limit = min(limit, most_records)
+    records = flagged_records(installation.store, episode=number, limit=limit)
     known = {field.name: getattr(episode, field.name) for field in fields(episode)}
     return EpisodeDetails(**known, flagged_records=tuple(records))
 

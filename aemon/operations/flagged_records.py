@@ -6,7 +6,8 @@ from datetime import datetime
 from aemon.errors import AmbiguousError, NotFoundError
 from aemon.operations.installation import Installation
 from aemon.records import Verdict
-from aemon.store.queries import FlaggedRecord, JudgedRecord, flagged_records, judged_records
+from aemon.store.lists.judged_records import JudgedRecord, judged_records
+from aemon.store.queries import FlaggedRecord, flagged_records
 
 MOST_NAMED = 10  # records or entities that the error about an ambiguous key names
 _SHORT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")

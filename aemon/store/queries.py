@@ -1,6 +1,6 @@
 """Queries on the store for the command line, the status page and training."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
@@ -11,7 +11,9 @@ from aemon.records import DetectorState, Job, Verdict, promise_is_broken
 from aemon.store.detectors import StoredDetector, find_judging
 from aemon.store.drifts import open_reasons, unusual_traffic
 from aemon.store.episodes import total_open
+from aemon.store.keysets import is_before
 from aemon.store.ledger import LastRun, last_run
+from aemon.store.lists.narrowing import of_monitors
 from aemon.store.schema.tables import (
     anomalies,
     contributions,
@@ -58,9 +60,10 @@ class FlaggedRecord:
     reconstructed: dict[str, Any]
     columns: tuple[BlamedColumn, ...]
     quiet: str | None = None  # why the record was suppressed; None if the record is an anomaly
+    episode_id: int | None = None  # the episode of the record; None without one
 
 
-_IS_CURRENT = (
+IS_CURRENT = (
     *(
         anomalies.c[name] == scores.c[name]
         for name in ("monitor", "record_key", "entity", "revision", "event_time")
@@ -69,18 +72,33 @@ _IS_CURRENT = (
 )
 """Conditions that join an anomaly with its score, if this is the newest revision of the score."""
 
-_COLUMNS = {"episode": "episode_id", "since": "event_time"}
-"""Condition of `Fitting` -> column of `anomalies`, where the two names differ."""
+FLAGGED_KEY = tuple(anomalies.c[name] for name in ("event_time", "record_key", "monitor", "entity"))
+"""The columns that order the list of flagged records."""
+
+_CONDITIONS: dict[str, Callable[[Any], sa.ColumnElement[bool]]] = {
+    "monitors": lambda names: of_monitors(anomalies.c.monitor, names),
+    "episode": lambda number: anomalies.c.episode_id == number,
+    "since": lambda time: anomalies.c.event_time >= time,
+    "until": lambda time: anomalies.c.event_time < time,
+    "after": lambda key: is_before(FLAGGED_KEY, key),
+}
+"""Condition of `Fitting` -> condition in SQL; any other condition is the value of a column."""
 
 
 class Fitting(TypedDict, total=False):
-    """Conditions on flagged records; a condition that is absent or None excludes no record."""
+    """Conditions on flagged records; a condition that is absent or None excludes no record.
+
+    `after` is the key (`FLAGGED_KEY`) of a record: only records after it in the list.
+    """
 
     monitor: str | None
+    monitors: Collection[str] | None
     entity: str | None
     record_key: str | None
     episode: int | None
     since: datetime | None
+    until: datetime | None
+    after: Sequence[Any] | None
 
 
 def flagged_records(
@@ -105,16 +123,16 @@ def flagged_records(
             detectors.c.version.label("detector_version"),
             thresholds.c.value.label("threshold"),
         )
-        .join(scores, sa.and_(*_IS_CURRENT, scores.c.verdict == verdict))
+        .join(scores, sa.and_(*IS_CURRENT, scores.c.verdict == verdict))
         .join(detectors, detectors.c.id == scores.c.detector_id)
         .join(thresholds, thresholds.c.id == scores.c.threshold_id)
-        .order_by(anomalies.c.event_time.desc(), anomalies.c.record_key.desc())
+        .order_by(*(column.desc() for column in FLAGGED_KEY))
         .limit(limit)
     )
     for name, value in fitting.items():
         if value is not None:
-            column = anomalies.c[_COLUMNS.get(name, name)]
-            query = query.where(column >= value if name == "since" else column == value)
+            own = _CONDITIONS.get(name)
+            query = query.where(own(value) if own else anomalies.c[name] == value)
     with store.reading() as connection:
         rows = connection.execute(query).mappings().all()
         blamed = _blamed_columns(connection, rows)
@@ -281,70 +299,8 @@ def _flagged(connection: sa.Connection, monitor: str, *conditions: sa.ColumnElem
     query = (
         sa.select(sa.func.count())
         .select_from(anomalies)
-        .join(scores, sa.and_(*_IS_CURRENT, scores.c.verdict == Verdict.ANOMALY))
+        .join(scores, sa.and_(*IS_CURRENT, scores.c.verdict == Verdict.ANOMALY))
         .join(runs, runs.c.id == scores.c.run_id)
         .where(anomalies.c.monitor == monitor, runs.c.job == Job.SCORE, *conditions)
     )
     return connection.execute(query).scalar_one()
-
-
-def flagged_exceedances(
-    store: Store, monitor: str, since: datetime
-) -> dict[tuple[str, str], tuple[float, int]]:
-    """Return (entity, key) -> (exceedance, detector id) of flagged and suppressed records."""
-    query = (
-        sa.select(scores.c.entity, scores.c.record_key, scores.c.exceedance, scores.c.detector_id)
-        .join(anomalies, sa.and_(*_IS_CURRENT))
-        .where(anomalies.c.monitor == monitor, anomalies.c.event_time >= since)
-    )
-    with store.reading() as connection:
-        return {(entity, key): (over, by) for entity, key, over, by in connection.execute(query)}
-
-
-def judged_later(
-    store: Store, monitor: str, *, until: datetime, since: datetime | None
-) -> set[tuple[str, str]]:
-    """Return (entity, key) of records first judged after `since`, with event time up to `until`."""
-    query = sa.select(scores.c.entity, scores.c.record_key).where(
-        scores.c.monitor == monitor, scores.c.event_time <= until, scores.c.revision == 1
-    )
-    if since is not None:
-        query = query.where(scores.c.scored_at > since)
-    with store.reading() as connection:
-        return {(entity, key) for entity, key in connection.execute(query)}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JudgedRecord:
-    """The newest verdict on one record."""
-
-    monitor: str
-    entity: str
-    record_key: str
-    event_time: datetime
-    scored_at: datetime
-    verdict: str
-    score: float | None
-    exceedance: float | None
-    p_value: float | None
-    imputed_share: float
-    revision: int
-    raw_score: float | None = None
-
-
-def judged_records(
-    store: Store, monitor: str, key: str, *, prefix: bool = False
-) -> list[JudgedRecord]:
-    """Return the newest verdicts on records with this key; `prefix`: keys that begin with `key`."""
-    same = (
-        scores.c.record_key.startswith(key, autoescape=True)
-        if prefix
-        else scores.c.record_key == key
-    )
-    query = (
-        sa.select(*(scores.c[name] for name in JudgedRecord.__slots__))
-        .where(scores.c.monitor == monitor, same, scores.c.superseded_at.is_(None))
-        .order_by(scores.c.entity, scores.c.record_key)
-    )
-    with store.reading() as connection:
-        return [JudgedRecord(**row) for row in connection.execute(query).mappings()]

@@ -22,6 +22,9 @@ from aemon.config.schema import Config
 from aemon.daemon.once import score_monitors
 from aemon.operations.installation import Installation
 from aemon.operations.json_form import to_json
+from aemon.operations.lists.episode_pages import EpisodeChoice
+from aemon.operations.lists.ledger_pages import Happened
+from aemon.operations.lists.record_pages import RecordsWanted
 from aemon.operations.training_by_hand import train_detector
 from aemon.records import FeedbackVerdict
 from aemon.store.schema.tables import anomalies, episodes, notifications
@@ -30,7 +33,10 @@ from tests import readings
 from tests.processes import insert, make_table
 from tests.readings import LEARNED
 
-FOUNDATIONS = {"first_look", "installation", "json_form", "newest_records"}
+FOUNDATIONS = {
+    "first_look", "installation", "json_form", "lists", "lists.pages", "lists.row_forms",
+    "newest_records",
+}  # fmt: skip
 """Modules of the package that operations stand on; all others hold operations."""
 
 NEED_NO_INSTALLATION = {
@@ -61,8 +67,9 @@ Call = Callable[[World], tuple[Installation | None, Arguments]]
 
 
 def operation_modules() -> list[str]:
-    names = [module.name for module in pkgutil.iter_modules(operations.__path__)]
-    return [f"aemon.operations.{name}" for name in names if name not in FOUNDATIONS]
+    root = "aemon.operations."
+    names = [module.name for module in pkgutil.walk_packages(operations.__path__, root)]
+    return [name for name in names if name.removeprefix(root) not in FOUNDATIONS]
 
 
 def every_operation() -> dict[str, Callable[..., Any]]:
@@ -89,6 +96,11 @@ def _file(folder: Path) -> Path:
 def on(**arguments: Any) -> Call:
     """Call an operation on the installation that has results, with these arguments."""
     return lambda world: (world.installation, arguments)
+
+
+def listed(**conditions: Any) -> Call:
+    """Call the operation of a list for its first page, with one row."""
+    return on(**conditions, limit=1)
 
 
 def stated(**said: Any) -> Call:
@@ -151,11 +163,17 @@ CALLS: dict[str, Call] = {
     "check_store": on(),
     "close_episode": on(number=EPISODE),
     "compare_detectors": on(version=1, records=100),
+    "contribution_page": listed(wanted=RecordsWanted()),
+    "detector_page": on(limit=1),
+    "detector_report": on(monitor="pumps", version=1),
     "end_snooze": snoozed,
+    "episode_page": listed(choice=EpisodeChoice(monitor="pumps")),
     "explain_record": on(monitor="pumps", record_key=FAULT),
     "export_codes": codes,
     "export_results": in_file("all.zip"),
+    "feedback_page": listed(happened=Happened()),
     "find_episode": on(number=EPISODE),
+    "flagged_page": listed(wanted=RecordsWanted(monitor="pumps")),
     "give_feedback": stated(verdict=FeedbackVerdict.FALSE_ALARM, record=FAULT),
     "hash_password": lambda _world: (None, {"user": "alice", "password": "open sesame"}),
     "import_results": imported,
@@ -173,14 +191,20 @@ CALLS: dict[str, Call] = {
     "list_snoozes": on(ended=True),
     "list_rejected_records": on(monitor="pumps"),
     "make_token": lambda _world: (None, {"name": "prometheus"}),
+    "monitor_page": on(limit=1),
     "promote_detector": on(version=1),
     "prune_results": on(dry_run=True),
     "rebuild_detector": on(version=1),
+    "rejected_page": listed(happened=Happened()),
     "retry_notifications": on(number=DEAD),
     "roll_back_detector": on(),
+    "run_page": listed(happened=Happened(monitor="pumps")),
     "schema_revision": on(),
+    "score_page": listed(wanted=RecordsWanted()),
     "show_detector": on(version=2),
     "show_episode": on(number=EPISODE),
+    "show_monitor": on(name="pumps"),
+    "snooze_page": listed(happened=Happened(), ended=True),
     "snooze_anomalies": on(monitor="pumps", lasts=timedelta(hours=2)),
     "status_page": daemon,
     "stored_status": on(),

@@ -17,6 +17,7 @@ from aemon.store.detectors import NewDetector, active_detector, artifact, save_d
 from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts
 from aemon.store.inbox.kept_records import history_count, history_records, keep_history
 from aemon.store.ledger import save_run
+from aemon.store.lists import judged_records
 from aemon.store.schema.tables import anomalies, contributions, detectors, runs, scores, watermarks
 from aemon.store.store import Mark, StaleWatermarkError
 from aemon.store.succession import promote
@@ -325,7 +326,7 @@ def test_a_flagged_record_comes_back_with_its_reasons(store, stored):
     assert (blamed.column, blamed.observed, blamed.expected) == ("flow", "1", "5")
     assert queries.flagged_records(store, monitor="other") == []
     assert queries.flagged_records(store, since=T0 + timedelta(hours=1)) == []
-    assert queries.flagged_exceedances(store, "pumps", T0) == {("p1", "1"): (0.5, 1)}
+    assert judged_records.flagged_exceedances(store, "pumps", T0) == {("p1", "1"): (0.5, 1)}
     with store.reading() as connection:
         view = connection.execute(sa.text("SELECT * FROM flagged_records")).mappings().one()
     assert (view["top_column"], view["observed"], view["expected"]) == ("flow", "1", "5")

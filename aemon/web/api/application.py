@@ -7,7 +7,14 @@ from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute, Mount
 
 from aemon import __version__
-from aemon.web.api import episode_routes, monitor_routes
+from aemon.web.api import (
+    detector_routes,
+    episode_routes,
+    ledger_routes,
+    monitor_routes,
+    record_routes,
+    series_routes,
+)
 from aemon.web.api.desk import Desk
 from aemon.web.api.problem_details import RESPONSES, Problem, answer_errors
 
@@ -32,7 +39,9 @@ def build_api(desk: Desk) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.desk = desk
-    for module in (monitor_routes, episode_routes):
+    for module in (
+        monitor_routes, episode_routes, record_routes, detector_routes, ledger_routes, series_routes,
+    ):  # fmt: skip
         app.include_router(module.router)
     answer_errors(app)
     _describe(app)

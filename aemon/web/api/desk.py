@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import anyio
 from fastapi import Depends
@@ -21,6 +21,7 @@ ANSWER_SECONDS = 30.0  # time limit of an answer, also if the database does not 
 AT_ONCE = 4  # requests that are answered at one time; each has a thread and a connection
 MOST_WAITING = 64  # requests that wait for their turn
 
+T = TypeVar("T")
 Operation = Callable[[Installation], Any]
 
 
@@ -48,16 +49,22 @@ class Desk:
             SlowQueryError: the answer takes longer than `ANSWER_SECONDS`.
             ResourceError: too many requests wait.
         """
-        body = await self._run(lambda: to_json(operation(self._installation())))
+        body = await self.run(lambda installation: to_json(operation(installation)))
         return Response(body, status, media_type="application/json")
 
-    async def _run(self, work: Callable[[], str]) -> str:
+    async def run(self, work: Callable[[Installation], T]) -> T:
+        """Return the result of work on the installation, from a thread, within the time limit.
+
+        Raises:
+            SlowQueryError: the work takes longer than `ANSWER_SECONDS`.
+            ResourceError: too many requests wait.
+        """
         if self._waiting >= MOST_WAITING:
             raise ResourceError("too many requests wait", todo="try again in a second")
         self._waiting += 1
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await in_thread(work, self._threads)
+                return await in_thread(lambda: work(self._installation()), self._threads)
         except TimeoutError:
             raise SlowQueryError(
                 "this takes too long; the store may hang", todo="try again later, or ask for less"

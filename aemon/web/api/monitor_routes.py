@@ -11,6 +11,7 @@ from aemon.operations.lists.pages import Page
 from aemon.operations.status_report import MonitorStatus
 from aemon.web.api.desk import TheDesk
 from aemon.web.api.fields import PageQuery, Text
+from aemon.web.api.list_answers import LISTED, TheListing
 
 router = APIRouter(tags=["monitors"])
 
@@ -21,13 +22,13 @@ class MonitorQuery(PageQuery):
     name: Annotated[Text | None, Field(description="only the monitor of this name")] = None
 
 
-@router.get("/monitors", response_model=Page[MonitorStatus])
-async def list_monitors(desk: TheDesk, query: Annotated[MonitorQuery, Query()]) -> Response:
+@router.get("/monitors", response_model=Page[MonitorStatus], responses=LISTED)
+async def list_monitors(listing: TheListing, query: Annotated[MonitorQuery, Query()]) -> Response:
     """List the configured monitors with their states, ordered by name."""
-    return await desk.answer(
-        lambda installation: monitor_page(
-            installation, query.name, cursor=query.cursor, limit=query.limit
-        )
+    return await listing.answer(
+        query,
+        MonitorStatus,
+        lambda one, cursor, limit: monitor_page(one, query.name, cursor=cursor, limit=limit),
     )
 
 

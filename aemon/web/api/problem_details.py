@@ -24,6 +24,7 @@ from aemon.errors import (
     RetriableError,
     SchemaError,
     SlowQueryError,
+    UnavailableFormError,
     UnknownMonitorError,
 )
 
@@ -38,6 +39,7 @@ KINDS: Mapping[type[AemonError], tuple[HTTPStatus, str]] = {
     NoResultsError: (HTTPStatus.NOT_FOUND, "no-results"),
     AmbiguousError: (HTTPStatus.CONFLICT, "ambiguous"),
     QueryError: (HTTPStatus.BAD_REQUEST, "wrong-query"),
+    UnavailableFormError: (HTTPStatus.NOT_ACCEPTABLE, "form-unavailable"),
     ConfigError: (HTTPStatus.UNPROCESSABLE_ENTITY, "wrong-request"),
     RefusedError: (HTTPStatus.UNPROCESSABLE_ENTITY, "refused-values"),
     SlowQueryError: (HTTPStatus.SERVICE_UNAVAILABLE, "slow-query"),

@@ -1,0 +1,236 @@
+"""The scores of a monitor over time, in buckets with their smallest and largest values.
+
+The database forms the buckets, so that a year of scores needs no more memory than a day.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from aemon.records import Verdict
+from aemon.store.schema.tables import anomalies, scores
+from aemon.store.store import Store
+
+DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stretch:
+    """A part of the scores of a monitor.
+
+    Attributes:
+        monitor: name of the monitor.
+        since: only records from this event time on.
+        until: only records before this event time.
+        entity: only records of this entity; None for all entities together.
+    """
+
+    monitor: str
+    since: datetime
+    until: datetime
+    entity: str | None = None
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions on table `scores` for the newest verdicts of the stretch."""
+        own = [
+            scores.c.monitor == self.monitor,
+            scores.c.event_time >= self.since,
+            scores.c.event_time < self.until,
+            scores.c.superseded_at.is_(None),
+        ]
+        return own if self.entity is None else [*own, scores.c.entity == self.entity]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreBucket:
+    """The records of a short time: their number, and their smallest and largest values.
+
+    Attributes:
+        time: event time of the first record in the bucket.
+        records: number of records.
+        flagged: number of flagged records.
+        suppressed: number of suppressed records.
+        threshold_min: smallest threshold that the records were judged with.
+    """
+
+    time: datetime
+    records: int
+    flagged: int
+    suppressed: int
+    score_min: float | None
+    score_max: float | None
+    threshold_min: float | None
+    threshold_max: float | None
+    exceedance_max: float | None
+
+
+def score_buckets(store: Store, stretch: Stretch, buckets: int) -> list[ScoreBucket]:
+    """Return the records of a stretch in at most `buckets` buckets of equal length, oldest first.
+
+    Buckets without records are left out.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    seconds = (stretch.until - stretch.since).total_seconds() / buckets
+    own = scores.c
+    # The threshold that judged a record may be that of its entity, which `thresholds` lacks.
+    threshold = sa.case((own.exceedance > 0, own.score / own.exceedance))
+    number = bucket_number(store, stretch.since, seconds)
+    query = (
+        sa.select(
+            sa.func.min(own.event_time).label("time"),
+            sa.func.count().label("records"),
+            _count(own.verdict == Verdict.ANOMALY.value).label("flagged"),
+            _count(own.verdict == Verdict.SUPPRESSED.value).label("suppressed"),
+            sa.func.min(own.score).label("score_min"),
+            sa.func.max(own.score).label("score_max"),
+            sa.func.min(threshold).label("threshold_min"),
+            sa.func.max(threshold).label("threshold_max"),
+            sa.func.max(own.exceedance).label("exceedance_max"),
+        )
+        .where(*stretch.conditions())
+        .group_by(number)
+        .order_by(number)
+    )
+    with store.reading() as connection:
+        return [ScoreBucket(**row) for row in connection.execute(query).mappings()]
+
+
+def bucket_number(store: Store, since: datetime, seconds: float) -> sa.ColumnElement[int]:
+    """Return the number of the bucket of a score, counted from a time, in SQL."""
+    begin = sa.literal(since, scores.c.event_time.type)
+    if store.engine.dialect.name == "sqlite":
+        days = sa.func.julianday(scores.c.event_time) - sa.func.julianday(begin)
+        # Half a millisecond more than the precision of a Julian day, which is 40 microseconds.
+        return sa.cast((days * DAY_SECONDS + 0.0005) / seconds, sa.Integer)
+    passed = sa.extract("epoch", scores.c.event_time) - sa.extract("epoch", begin)
+    return sa.cast(sa.func.floor(passed / seconds), sa.Integer)
+
+
+def _count(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    return sa.func.sum(sa.case((condition, 1), else_=0))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlaggedPoint:
+    """A flagged or suppressed record of a series.
+
+    Attributes:
+        observed: column -> observed value, of the columns that were asked for.
+        expected: column -> expected value, of the columns that were asked for.
+    """
+
+    time: datetime
+    entity: str
+    record_key: str
+    verdict: str
+    severity: str
+    score: float
+    exceedance: float
+    episode: int | None
+    observed: dict[str, Any]
+    expected: dict[str, Any]
+
+
+def flagged_points(
+    store: Store, stretch: Stretch, columns: tuple[str, ...], limit: int
+) -> list[FlaggedPoint]:
+    """Return at most `limit` flagged and suppressed records of a stretch, the highest first.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    same = ("monitor", "record_key", "entity", "revision", "event_time")
+    wanted = [anomalies.c.observed, anomalies.c.reconstructed.label("expected")] if columns else []
+    query = (
+        sa.select(
+            scores.c.event_time.label("time"),
+            *(scores.c[name] for name in ("entity", "record_key", "verdict")),
+            anomalies.c.severity,
+            scores.c.score,
+            scores.c.exceedance,
+            anomalies.c.episode_id.label("episode"),
+            *wanted,
+        )
+        .join(scores, sa.and_(*(anomalies.c[name] == scores.c[name] for name in same)))
+        .where(
+            anomalies.c.monitor == stretch.monitor,
+            anomalies.c.event_time >= stretch.since,
+            anomalies.c.event_time < stretch.until,
+            *stretch.conditions(),
+        )
+        .order_by(scores.c.exceedance.desc(), scores.c.event_time)
+        .limit(limit)
+    )
+    found: list[FlaggedPoint] = []
+    with store.reading() as connection:
+        for row in connection.execute(query).mappings():
+            values = {"observed": {}, "expected": {}, **row}
+            for kind in ("observed", "expected"):
+                values[kind] = {name: values[kind].get(name) for name in columns}
+            found.append(FlaggedPoint(**values))
+    return found
+
+
+def newest_time(store: Store, monitor: str) -> datetime | None:
+    """Return the event time of the newest judged record of a monitor; None without one.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = sa.select(sa.func.max(scores.c.event_time)).where(scores.c.monitor == monitor)
+    with store.reading() as connection:
+        time: datetime | None = connection.execute(query).scalar()
+    return time
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaneCell:
+    """The records of one entity in a short time."""
+
+    entity: str
+    bucket: int
+    records: int
+    flagged: int
+    exceedance_max: float | None
+
+
+def lane_cells(store: Store, stretch: Stretch, buckets: int, limit: int) -> list[LaneCell]:
+    """Return the records of a stretch by entity and bucket, ordered by entity and bucket.
+
+    Args:
+        store: the store.
+        stretch: the stretch.
+        buckets: number of buckets of equal length in the stretch.
+        limit: largest number of entities: those with the largest exceedances.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    seconds = (stretch.until - stretch.since).total_seconds() / buckets
+    own = scores.c
+    number = bucket_number(store, stretch.since, seconds)
+    chosen = (
+        sa.select(own.entity)
+        .where(*stretch.conditions())
+        .group_by(own.entity)
+        .order_by(sa.func.max(sa.func.coalesce(own.exceedance, 0)).desc(), own.entity)
+        .limit(limit)
+    )
+    query = (
+        sa.select(
+            own.entity,
+            number.label("bucket"),
+            sa.func.count().label("records"),
+            _count(own.verdict == Verdict.ANOMALY.value).label("flagged"),
+            sa.func.max(own.exceedance).label("exceedance_max"),
+        )
+        .where(*stretch.conditions(), own.entity.in_(chosen))
+        .group_by(own.entity, number)
+        .order_by(own.entity, number)
+    )
+    with store.reading() as connection:
+        return [LaneCell(**row) for row in connection.execute(query).mappings()]
