@@ -142,7 +142,9 @@ def status_page(installation: Installation, daemon: DaemonState) -> StatusPage:
         wanted=daemon.wanted,
         sources={name: settings.source.kind for name, settings in config.monitors.items()},
         monitors=_monitors(installation, list(config.monitors), daemon.held),
-        flagged=tuple(flagged_records(store, since=since, limit=MOST_FLAGGED)),
+        flagged=tuple(
+            flagged_records(store, monitors=list(config.monitors), since=since, limit=MOST_FLAGGED)
+        ),
         episodes=tuple(episode_summaries(store, config.monitors, open_only=True)),
         store=public_address(store.engine.url),
         replica=daemon.replica,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import Lock
 
-from aemon.store.page_queries.exceedances import exceedances_of_monitors
+from aemon.store.page_queries.exceedances import exceedances
 from aemon.store.page_queries.time_pieces import Pieces
 from aemon.store.store import Store
 
@@ -76,7 +76,7 @@ class RecentExceedances:
     ) -> None:
         pieces = Pieces(since=min(begins), width=WIDTH, count=len(begins))
         found: list[dict[str, float | None]] = [{} for _ in begins]
-        for name, piece, exceedance, _ in exceedances_of_monitors(store, names, pieces):
+        for name, piece, exceedance in exceedances(store, names, pieces):
             found[piece][name] = exceedance
         for number, values in enumerate(found):
             self._values[pieces.begin(number)] = values

@@ -12,7 +12,7 @@ from aemon.store.detectors import StoredDetector, find_all_judging
 from aemon.store.drifts import OPEN
 from aemon.store.episodes import NOT_CLOSED
 from aemon.store.ledger import LastRun
-from aemon.store.queries import Flagged, MonitorOverview
+from aemon.store.queries import IS_CURRENT, Flagged, MonitorOverview
 from aemon.store.schema.tables import (
     anomalies,
     detectors,
@@ -30,13 +30,6 @@ T = TypeVar("T")
 
 _JUDGED = (
     runs.c.records_scored + runs.c.records_revised - runs.c.records_absent - runs.c.records_idle
-)
-_IS_CURRENT = (
-    *(
-        anomalies.c[name] == scores.c[name]
-        for name in ("monitor", "record_key", "entity", "revision", "event_time")
-    ),
-    scores.c.superseded_at.is_(None),
 )
 _RECENT_STATE = sa.func.coalesce(detectors.c.state_at, detectors.c.trained_at)
 
@@ -201,7 +194,7 @@ def _flagged(
     query = (
         sa.select(anomalies.c.monitor, sa.func.count())
         .select_from(anomalies)
-        .join(scores, sa.and_(*_IS_CURRENT, scores.c.verdict == Verdict.ANOMALY))
+        .join(scores, sa.and_(*IS_CURRENT, scores.c.verdict == Verdict.ANOMALY))
         .join(detectors, detectors.c.id == scores.c.detector_id)
         .join(runs, runs.c.id == scores.c.run_id)
         .where(anomalies.c.monitor.in_(names), runs.c.job == Job.SCORE, *conditions)

@@ -30,10 +30,6 @@ class Pieces:
         """Return the begin of a piece; 0 is the first piece."""
         return self.since + number * self.width
 
-    def number_of(self, time: datetime) -> int:
-        """Return the number of the piece that has a time; below 0 if the time is before all."""
-        return (time - self.since) // self.width
-
     @classmethod
     def up_to(cls, now: datetime, width: timedelta, count: int) -> "Pieces":
         """Return pieces that begin at multiples of their width; the last piece contains `now`.
@@ -46,13 +42,6 @@ class Pieces:
         epoch = datetime(1970, 1, 1, tzinfo=UTC)
         end = ((now - epoch) // width + 1) * width + epoch
         return cls(since=end - count * width, width=width, count=count)
-
-    @classmethod
-    def between(cls, since: datetime, until: datetime, count: int) -> "Pieces":
-        """Return pieces of whole seconds that cover a span of time, at most `count`."""
-        seconds = max(1, -(-int((until - since).total_seconds() + 1) // count))
-        width = timedelta(seconds=seconds)
-        return cls(since=since, width=width, count=-(-(until - since) // width) or 1)
 
     def number_in_sql(self, connection: sa.Connection, time: sa.ColumnElement[Any]) -> Any:
         """Return the number of the piece of a time column, as an expression in SQL."""

@@ -1,4 +1,4 @@
-"""Small drawings as SVG: sparklines, lanes of a heat map, bars of shares."""
+"""Small drawings as SVG: sparklines, lanes of a heat map."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ HEIGHT = 24  # of a sparkline, in its own units
 STEP = 3  # width of a piece of time in a sparkline
 MOST_DRAWN = 2.5  # exceedance at the upper edge of a sparkline
 LEVELS = (0.5, 0.8, 1.0, 1.5, 3.0)  # exceedances at which the colour of a lane changes
-BAR = 100  # width of a bar with share 1
+FULL_SHARE = 3.5  # exceedance with the colour of share 1
 
 Values = Sequence[float | None]
 
@@ -77,11 +77,6 @@ def heat_map(values: Values, label: str) -> Markup:
     ).format(label)
 
 
-def shares(share: float) -> Markup:
-    """Return a bar for a share between 0 and 1."""
-    width = max(0.0, min(1.0, share)) * BAR
-    return Markup(  # noqa: S704 -- numbers alone
-        f'<svg class="share" viewBox="0 0 {BAR} 10" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect class="all" width="{BAR}" height="10"/><rect class="part" width="{width:.1f}" '
-        'height="10"/></svg>'
-    )
+def share_map(values: Values, label: str) -> Markup:
+    """Return one lane of shares between 0 and 1; the colour of 1 is that of a large exceedance."""
+    return heat_map([None if value is None else value * FULL_SHARE for value in values], label)

@@ -2,6 +2,8 @@
 
 from starlette.routing import BaseRoute, Route
 
+from aemon.web.pages.episode_screen import episode_routes
+from aemon.web.pages.monitor_screen import monitor_routes
 from aemon.web.pages.overview_screen import overview_routes
 from aemon.web.pages.page_desk import PageDesk
 from aemon.web.pages.static_files import serve_static
@@ -12,4 +14,6 @@ def page_routes(desk: PageDesk) -> list[BaseRoute]:
     return [
         Route("/static/{digest}/{name}", serve_static),
         *overview_routes(desk),
+        *monitor_routes(desk),
+        *episode_routes(desk),
     ]

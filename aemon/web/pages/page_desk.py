@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import json
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -24,7 +23,6 @@ from aemon.errors import (
     UnknownTopicError,
 )
 from aemon.operations.installation import Installation
-from aemon.operations.json_form import to_json
 from aemon.operations.status_report import StatusPage
 from aemon.web.accepted_encodings import takes_gzip
 from aemon.web.guard import GRANTED
@@ -78,12 +76,12 @@ class PageDesk:
 
     async def page(self, request: Request, template: str, contents: Contents) -> Response:
         """Return a page; an `AemonError` becomes a page with its text and what to do."""
-        may_write = "push" in request.scope.get("state", {}).get(GRANTED, ())
+        writes = may_write(request)
         small = takes_gzip(request.headers.get("accept-encoding", ""))
         path = request.url.path
 
         def filled() -> Response:
-            found = {"may_write": may_write, "path": path, **contents(self.installation())}
+            found = {"may_write": writes, "path": path, **contents(self.installation())}
             return html(template, found, small=small)
 
         try:
@@ -91,28 +89,10 @@ class PageDesk:
         except AemonError as error:
             return error_page(error, path)
 
-    async def data(self, request: Request, contents: Callable[[Installation], Any]) -> Response:
-        """Return the result of an operation as JSON; an error becomes JSON with `problem`."""
-        small = takes_gzip(request.headers.get("accept-encoding", ""))
-
-        def made() -> Response:
-            body = to_json(contents(self.installation())).encode()
-            return sent(body, "application/json", small=small)
-
-        try:
-            return await self.run(made)
-        except AemonError as error:
-            body = json.dumps({"problem": error.message, "todo": error.todo})
-            return Response(body, status_of(error), media_type="application/json")
-
-    async def change(self, request: Request, change: Contents, then: str) -> Response:
-        """Make a change, and send the browser to the page that shows the change.
-
-        Args:
-            request: the request.
-            change: makes the change; may return `notice`, a sentence that the page shows.
-            then: path of the page.
-        """
+    async def change(
+        self, request: Request, change: Callable[[Installation], None], then: str
+    ) -> Response:
+        """Make a change, and send the browser to the page `then`, which shows the change."""
         try:
             await self.run(lambda: change(self.installation()))
         except AemonError as error:
@@ -138,6 +118,11 @@ class PageDesk:
             ) from None
         finally:
             self._waiting -= 1
+
+
+def may_write(request: Request) -> bool:
+    """Return whether the client may change something."""
+    return "push" in request.scope.get("state", {}).get(GRANTED, ())
 
 
 def html(

@@ -32,7 +32,7 @@ def templates() -> Environment:
     made.globals.update(
         aemon_version=__version__,
         heat_map=drawings.heat_map,
-        shares=drawings.shares,
+        share_map=drawings.share_map,
         sparkline=drawings.sparkline,
         static=static_url,
     )

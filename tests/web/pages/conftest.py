@@ -9,8 +9,7 @@ from aemon.operations.status_report import DaemonState, Health, status_page
 from aemon.web.access import load_access
 from aemon.web.app import guarded
 from aemon.web.guard import Limits
-from aemon.web.pages.page_application import page_routes
-from aemon.web.pages.page_desk import PageDesk
+from aemon.web.served_routes import served_routes
 from tests.web_security import PASSWORD, bcrypted
 
 HEALTH = Health(started=True, alive=True, heartbeat_age_seconds=1.0)
@@ -43,8 +42,8 @@ def pages(installation, real_status, request):
 
     def made(status=None, access=None, diagnose=None):
         access = access or load_access(None)
-        desk = PageDesk(lambda: installation, status or real_status, diagnose)
-        app = guarded(page_routes(desk), lambda: access, limits=Limits(), refused=lambda _: None)
+        served = served_routes(lambda: installation, status or real_status, diagnose)
+        app = guarded(served, lambda: access, limits=Limits(), refused=lambda _: None)
         client = TestClient(app, base_url="http://localhost")
         client.__enter__()
         request.addfinalizer(lambda: client.__exit__(None, None, None))
