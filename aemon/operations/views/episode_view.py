@@ -16,7 +16,7 @@ from aemon.store.page_queries.episode_facts import (
 )
 from aemon.store.queries import FlaggedRecord, flagged_records
 
-MOST_RECORDS = 100  # newest records of the table
+MOST_RECORDS = 50  # newest records of the table
 MOST_DRAWN = 1000  # newest records of the lanes
 MOST_COLUMNS = 12
 MOST_SIMILAR = 5

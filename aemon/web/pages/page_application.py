@@ -6,6 +6,7 @@ from aemon.web.pages.episode_screen import episode_routes
 from aemon.web.pages.monitor_screen import monitor_routes
 from aemon.web.pages.overview_screen import overview_routes
 from aemon.web.pages.page_desk import PageDesk
+from aemon.web.pages.reference_screens import reference_routes
 from aemon.web.pages.static_files import serve_static
 
 
@@ -16,4 +17,5 @@ def page_routes(desk: PageDesk) -> list[BaseRoute]:
         *overview_routes(desk),
         *monitor_routes(desk),
         *episode_routes(desk),
+        *reference_routes(desk),
     ]
