@@ -1,7 +1,7 @@
 """The overview: every monitor with its state in words, sorted by what needs a person."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
 
@@ -155,6 +155,17 @@ def overview_of(
     lines = [line for line in lines if search.lower() in line.monitor.name.lower()]
     lines.sort(key=lambda line: (line.need, line.monitor.name))
     return Overview(status=status, lines=tuple(lines[:limit]), monitors=len(names), counts=counts)
+
+
+def narrowed_status(status: StatusPage, knows: Callable[[str], bool]) -> StatusPage:
+    """Return a status page with only the monitors that a client may know."""
+    return replace(
+        status,
+        monitors=tuple(each for each in status.monitors if knows(each.name)),
+        flagged=tuple(each for each in status.flagged if knows(each.monitor)),
+        episodes=tuple(each for each in status.episodes if knows(each.monitor)),
+        config_refused="",
+    )
 
 
 def monitor_line(

@@ -45,17 +45,15 @@ class RecentExceedances:
         with self._lock:
             if not self._names.issuperset(names):
                 self._values, self._read_at = {}, {}
-            self._names = frozenset(names)
+            self._names |= frozenset(names)
             for begin in self._read_at.keys() - set(begins):
                 del self._values[begin], self._read_at[begin]
-            self._read(store, names, begins[-NEWEST:], now)
-            self._read_earlier(store, names, begins[:-NEWEST], now)
+            self._read(store, begins[-NEWEST:], now)
+            self._read_earlier(store, begins[:-NEWEST], now)
             kept = [self._values.get(begin, {}) for begin in begins]
         return {name: [values.get(name) for values in kept] for name in names}
 
-    def _read_earlier(
-        self, store: Store, names: Sequence[str], begins: Sequence[datetime], now: datetime
-    ) -> None:
+    def _read_earlier(self, store: Store, begins: Sequence[datetime], now: datetime) -> None:
         """Read missing and old pieces, newest first, as long as the time allows."""
         until = time.monotonic() + self._budget_seconds
         at_once = 1
@@ -67,13 +65,12 @@ class RecentExceedances:
         waiting.sort(key=lambda begin: begin in self._read_at)  # missing ones first
         while waiting and time.monotonic() < until:
             some = _neighbours(waiting[:at_once])
-            self._read(store, names, some, now)
+            self._read(store, some, now)
             waiting = waiting[len(some) :]
             at_once *= 2
 
-    def _read(
-        self, store: Store, names: Sequence[str], begins: Sequence[datetime], now: datetime
-    ) -> None:
+    def _read(self, store: Store, begins: Sequence[datetime], now: datetime) -> None:
+        names = sorted(self._names)
         pieces = Pieces(since=min(begins), width=WIDTH, count=len(begins))
         found: list[dict[str, float | None]] = [{} for _ in begins]
         for name, piece, exceedance in exceedances(store, names, pieces):

@@ -21,7 +21,7 @@ def monitor_routes(desk: PageDesk) -> list[Route]:
         span = span_of(request, "24h")
 
         def contents(installation: Installation) -> Mapping[str, Any]:
-            status = desk.status()
+            status = desk.status_for(request)
             view = monitor_page_of(installation, status, name)
             lanes = entity_lanes(installation, name, SPANS["24h"])
             return {

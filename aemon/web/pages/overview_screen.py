@@ -25,7 +25,7 @@ def overview_routes(desk: PageDesk) -> list[Route]:
         address = str(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
 
         def contents(installation: Installation) -> Mapping[str, Any]:
-            status = desk.status()
+            status = desk.status_for(request)
             view = overview_of(
                 installation,
                 status,

@@ -24,8 +24,10 @@ from aemon.errors import (
 )
 from aemon.operations.installation import Installation
 from aemon.operations.status_report import StatusPage
+from aemon.operations.views.overview_view import narrowed_status
+from aemon.records import Actor
 from aemon.web.accepted_encodings import takes_gzip
-from aemon.web.guard import GRANTED
+from aemon.web.client import Client, client_of
 from aemon.web.pages.page_templates import templates
 from aemon.web.worker_threads import in_thread
 
@@ -76,12 +78,12 @@ class PageDesk:
 
     async def page(self, request: Request, template: str, contents: Contents) -> Response:
         """Return a page; an `AemonError` becomes a page with its text and what to do."""
-        writes = may_write(request)
+        writes, client = may_write(request), client_of(request.scope)
         small = takes_gzip(request.headers.get("accept-encoding", ""))
         path = request.url.path
 
         def filled() -> Response:
-            found = {"may_write": writes, "path": path, **contents(self.installation())}
+            found = {"may_write": writes, "path": path, **contents(self.part(client))}
             return html(template, found, small=small)
 
         try:
@@ -94,10 +96,22 @@ class PageDesk:
     ) -> Response:
         """Make a change, and send the browser to the page `then`, which shows the change."""
         try:
-            await self.run(lambda: change(self.installation()))
+            client = client_of(request.scope)
+            await self.run(lambda: change(self.part(client)))
         except AemonError as error:
             return error_page(error, request.url.path)
         return RedirectResponse(then, HTTPStatus.SEE_OTHER)
+
+    def status_for(self, request: Request) -> StatusPage:
+        """Return the status of the daemon, with only the monitors that the client may know."""
+        client, status = client_of(request.scope), self.status()
+        return status if client.monitors is None else narrowed_status(status, client.knows)
+
+    def part(self, client: Client) -> Installation:
+        """Return the part of the installation that a client may know, for changes by the client."""
+        whole = self.installation()
+        actor = Actor(who=client.name, origin="page", address=client.address)
+        return whole.narrowed(client.known(whole.config.monitors), actor)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return the result of work in a thread.
@@ -122,7 +136,7 @@ class PageDesk:
 
 def may_write(request: Request) -> bool:
     """Return whether the client may change something."""
-    return "push" in request.scope.get("state", {}).get(GRANTED, ())
+    return client_of(request.scope).may("feedback")
 
 
 def html(

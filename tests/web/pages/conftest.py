@@ -58,7 +58,7 @@ def writers(tmp_path):
     path = tmp_path / "web.yml"
     path.write_text(
         f'basic_auth_users: {{ann: "{bcrypted(PASSWORD)}", bob: "{bcrypted(PASSWORD)}"}}\n'
-        "permissions: {ann: [read, push]}\n"
+        "permissions: {ann: [read, feedback]}\n"
     )
     path.chmod(0o600)
     return load_access(path)

@@ -4,6 +4,7 @@ import pytest
 
 from aemon.store.episode_queries import episode_summaries
 from aemon.store.feedback import read_feedback
+from aemon.store.lists.audit_log import audit_rows
 from aemon.store.snoozes import all_snoozes
 from tests.filled_stores import fill
 from tests.web_security import PASSWORD
@@ -115,3 +116,9 @@ def test_without_the_permission_nothing_is_changed(writer, number, store):
     form = {"verdict": "false_alarm"}
     assert writer.post(f"/episodes/{number}/feedback", data=form, headers=OWN).status_code == 403
     assert read_feedback(store, "pumps") == []
+
+
+def test_every_change_is_in_the_audit_with_its_author(writer, number, store):
+    writer.post(f"/episodes/{number}/acknowledge", data={"note": "x"}, headers=OWN)
+    (row,) = audit_rows(store, ["pumps"], limit=10)
+    assert (row.who, row.origin, row.action, row.monitor) == ("ann", "page", "acknowledge", "pumps")

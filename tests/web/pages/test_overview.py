@@ -4,8 +4,10 @@ import pytest
 
 from aemon.errors import StoreError
 from aemon.store.queries import Flagged
+from aemon.web.access import load_access
 from tests.filled_stores import fill
 from tests.web.statuses import EPISODE, FLAGGED, monitor, run, status_page_of
+from tests.web_security import PASSWORD, bcrypted
 
 
 @pytest.fixture
@@ -158,3 +160,23 @@ def test_static_files_are_kept_by_the_browser_until_they_change(client):
 @pytest.mark.parametrize("path", ["..%2f..%2fapp.py", "%2e%2e/app.py", "app.py", "x/../../app.py"])
 def test_static_files_are_no_other_files(client, path):
     assert client().get(f"/static/0/{path}").status_code == 404
+
+
+def test_who_may_know_some_monitors_sees_no_others(pages, store, clock, tmp_path):
+    fill(store, "pumps", clock(), records=90, anomalies=(50,))
+    fill(store, "fans", clock(), records=90, anomalies=(40,))
+    path = tmp_path / "web.yml"
+    path.write_text(
+        f'basic_auth_users: {{eve: "{bcrypted(PASSWORD)}"}}\nmonitors: {{eve: [fan*]}}\n'
+    )
+    path.chmod(0o600)
+    browser = pages(access=load_access(path))
+    browser.auth = ("eve", PASSWORD)
+    for address in ("/", "/episodes", "/detectors", "/ledger"):
+        page = browser.get(address).text
+        assert "fans" in page
+        assert "pumps" not in page, address
+    assert browser.get("/monitors/fans").status_code == 200
+    assert browser.get("/monitors/pumps").status_code == 404
+    assert browser.get("/episodes/1").status_code == 404
+    assert browser.get("/setup").status_code == 403
