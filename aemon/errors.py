@@ -96,6 +96,10 @@ class DetectorError(PermanentError):
     exit_code = ExitCode.NO_DETECTOR
 
 
+class UnknownDetectorError(DetectorError):
+    """A request for a version that a monitor does not have."""
+
+
 class NoResultsError(PermanentError):
     """A request for results at a time when there are no results yet, or no detector."""
 

@@ -198,7 +198,7 @@ EXAMPLE = Message(
     ),
     like="like episode 12, labelled stuck sensor",
     label="",
-    page="http://127.0.0.1:9464/#episode-41",
+    page="http://127.0.0.1:9464/episodes/41",
     sql="SELECT * FROM flagged_records WHERE episode_id = 41 ORDER BY event_time;",
     command="aemon episodes show 41",
     labels={"team": "water"},

@@ -287,3 +287,18 @@ class UnreadableColumn:
     def __add__(self, more: "UnreadableColumn") -> "UnreadableColumn":
         """Return the sums of the counts of both fetches, with the example of the later fetch."""
         return replace(more, count=self.count + more.count, present=self.present + more.present)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Actor:
+    """The author of changes.
+
+    Attributes:
+        who: name of the user or token; empty if unknown.
+        origin: by which way: `api`, `page`, or `cli` for the command line.
+        address: network address of the client; empty for the command line.
+    """
+
+    who: str = ""
+    origin: str = "cli"
+    address: str = ""

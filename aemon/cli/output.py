@@ -1,5 +1,6 @@
 """Options that commands share, printing as JSON, and opening an installation."""
 
+import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,8 +28,17 @@ def read_config(path: Path) -> "Config":
 def open_installation(path: Path) -> "Installation":
     """Return the installation of a configuration file: its settings and its results."""
     from aemon.operations.installation import Installation
+    from aemon.records import Actor
 
-    return Installation(read_config(path))
+    return Installation(read_config(path), actor=Actor(who=_user(), origin="cli"))
+
+
+def _user() -> str:
+    """Return the name of the user who runs the command; empty if the system does not know it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may have a user without a name
+        return ""
 
 
 def print_json(value: Any) -> None:

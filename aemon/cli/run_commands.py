@@ -29,11 +29,12 @@ MonitorsArgument = Annotated[list[str] | None, typer.Argument(help="Only these m
 def run(config: ConfigOption = CONFIG_FILE) -> None:
     """Watch all monitors until SIGTERM or Ctrl-C."""
     from aemon.daemon.daemon import run_daemon
+    from aemon.doctor.diagnosis import diagnose
     from aemon.logs import set_up_logs
 
     settings = read_config(config)
     set_up_logs(settings.log.level, settings.log.format)
-    code = run_daemon(settings, path=config)
+    code = run_daemon(settings, path=config, diagnose=lambda: diagnose(config))
     # A normal exit would wait for a thread that hangs in a source. All results are written.
     logging.shutdown()
     os._exit(code)

@@ -1,17 +1,26 @@
 """The web configuration: TLS, users, tokens and permissions of requests to the daemon.
 
 The format is that of Prometheus' exporters (exporter-toolkit, web-configuration.md), so that
-exporters can use the same file. Only aemon knows the keys `bearer_tokens` and `permissions`.
+exporters can use the same file. Only aemon knows the keys `bearer_tokens`, `permissions`,
+`monitors` and `proxy`.
 """
 
 import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from aemon.clock import parse_duration
 from aemon.config.document import Document, read_document
@@ -57,8 +66,12 @@ _BCRYPT = re.compile(
 _TOKEN = re.compile(r"sha256:[0-9a-f]{64}")
 _INLINE = {"cert": "cert_file", "key": "key_file", "client_ca": "client_ca_file"}
 
-Permission = Literal["read", "push"]
-"""`read` allows GET, HEAD and OPTIONS; `push` allows all methods that may change something."""
+Permission = Literal["read", "feedback", "push", "admin"]
+"""What a client may do.
+
+`read` allows GET, HEAD and OPTIONS; `feedback` allows what people say about records and episodes;
+`push` allows new records; `admin` allows all of it, and changes of detectors.
+"""
 
 ClientAuth = Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"]
 
@@ -171,6 +184,21 @@ class RateLimitSettings(Settings):
     burst: int = Field(0, ge=0, le=1_000_000_000)
 
 
+class ProxySettings(Settings):
+    """A reverse proxy that signs people in, and passes on their names in a header."""
+
+    addresses: tuple[IPvAnyNetwork, ...] = Field(min_length=1)
+    user_header: str = Field("X-Forwarded-User", pattern=r"^[A-Za-z0-9-]+$")
+
+    def is_trusted(self, address: str) -> bool:
+        """Return whether an address is that of the proxy."""
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return False
+        return any(found in network for network in self.addresses)
+
+
 class WebSettings(Settings):
     """A web configuration."""
 
@@ -179,6 +207,8 @@ class WebSettings(Settings):
     basic_auth_users: dict[str, str] = Field({}, repr=False)  # name -> bcrypt hash
     bearer_tokens: dict[str, str] = Field({}, repr=False)  # name -> sha256:hex
     permissions: dict[str, tuple[Permission, ...]] = Field({})
+    monitors: dict[str, tuple[str, ...]] = Field({})  # user or token -> names or patterns
+    proxy: ProxySettings | None = None
     rate_limit: RateLimitSettings = RateLimitSettings()
 
     @model_validator(mode="before")
@@ -221,15 +251,17 @@ class WebSettings(Settings):
         twice = self.bearer_tokens.keys() & self.basic_auth_users
         if twice:
             raise AtKeyError(("bearer_tokens", min(twice)), "is also a user; choose another name")
-        unknown = self.permissions.keys() - self.bearer_tokens.keys() - self.basic_auth_users.keys()
-        if unknown:
-            raise AtKeyError(("permissions", min(unknown)), "no user or token has this name")
+        known = self.bearer_tokens.keys() | self.basic_auth_users.keys()
+        for key, names in (("permissions", self.permissions), ("monitors", self.monitors)):
+            unknown = names.keys() - known
+            if unknown and self.proxy is None:  # a proxy knows more users
+                raise AtKeyError((key, min(unknown)), "no user or token has this name")
         return self
 
     @property
     def takes_credentials(self) -> bool:
         """Whether requests need a user or a token."""
-        return bool(self.basic_auth_users or self.bearer_tokens)
+        return bool(self.basic_auth_users or self.bearer_tokens or self.proxy)
 
     @property
     def takes_certificate(self) -> bool:
@@ -242,7 +274,7 @@ class WebSettings(Settings):
         """Whether any user, token or certificate may use methods that change something."""
         if not self.takes_credentials:
             return self.takes_certificate
-        return any("push" in granted for granted in self.permissions.values())
+        return any({"push", "admin"} & set(granted) for granted in self.permissions.values())
 
     @property
     def ignored(self) -> str:

@@ -3,8 +3,9 @@
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+Diagnose = Callable[[], Iterator[Any]]
+
 # Waiting times of a stopping daemon:
 STOP_SECONDS = 6.0  # for running runs to commit
 GIVE_BACK_SECONDS = 1.0  # for the return of the leases
@@ -69,10 +72,13 @@ class Daemon:
     """
 
     _web: WebServer | None = None
+    _reload_thread: "threading.Thread | None" = None
 
-    def __init__(self, config: Config, clock: Clock = utc_now, path: Path | None = None) -> None:
-        self._config = config
-        self._clock = clock
+    def __init__(
+        self, config: Config, clock: Clock = utc_now, path: Path | None = None,
+        diagnose: Diagnose | None = None,
+    ) -> None:  # fmt: skip
+        self._config, self._clock, self._diagnose = config, clock, diagnose
         self._store_url = config.store.get_secret_value()
         self._access = WatchedAccess(config.http.web_config)
         self._socket = listen(config.http.listen)
@@ -111,9 +117,8 @@ class Daemon:
             stopping=lambda: self._asked_to_stop,
         )  # fmt: skip
         self._started_at = clock()
-        self._me = Replica(
-            name=name, address=self.address, version=__version__, started_at=self._started_at
-        )
+        me = {"name": name, "address": self.address, "version": __version__}
+        self._me = Replica(**me, started_at=self._started_at)
         self._leasing = Leasing(
             Store(open_engine(self._store_url, name), clock), self._me, config.replicas.lease,
             self._metrics,
@@ -129,7 +134,6 @@ class Daemon:
         )
         self._notifier = Notifier()
         self._asked_to_stop = self._asked_to_reload = self._reload_short = False
-        self._reload_thread: threading.Thread | None = None
 
     @property
     def address(self) -> str:
@@ -153,7 +157,7 @@ class Daemon:
         pushes = Pushes(desk, self._metrics.count_rejected, limits.max_body)
         pages = routes(self._status, self._condition.health, self._metrics.exposed)
         app = guarded(
-            [*pages, *pushes.routes, *self._api()],
+            [*pages, *pushes.routes, *self._for_clients()],
             lambda: self._access.now, limits=limits, refused=self._metrics.count_refused,
         )  # fmt: skip
         self._web = web = WebServer(self._socket, app, self._access)
@@ -196,15 +200,14 @@ class Daemon:
         self._stop(web)
         return ExitCode.FAILED if dead else ExitCode.OK
 
-    def _api(self) -> "list[BaseRoute]":
+    def _for_clients(self) -> "list[BaseRoute]":
         # FastAPI takes long to import, and most commands need no daemon.
-        from aemon.web.api.application import api_routes
-        from aemon.web.api.desk import QUERY_SECONDS, Desk
+        from aemon.web.api.desk import QUERY_SECONDS
+        from aemon.web.served_routes import served_routes
 
         store = self._api_store.limited(QUERY_SECONDS)
-        return api_routes(
-            Desk(lambda: Installation(self._config, store, self._clock), self._status)
-        )
+        made = partial(Installation, store=store, clock=self._clock)
+        return served_routes(lambda: made(self._config), self._status, self._diagnose)
 
     def _limits(self) -> Limits:
         http = self._config.http
@@ -305,8 +308,6 @@ class Daemon:
         self._api_store.close()
         log(logger, logging.INFO, Action.STOPPED, clean=clean)
 
-    # -- callbacks
-
     def _missed(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> None:
         self._runner.note(monitor, job, outcome, reason)
 
@@ -317,19 +318,19 @@ class Daemon:
 
     def _status(self) -> StatusPage:
         state = DaemonState(
-            started_at=self._started_at,
-            replica=self._me.name,
-            replicas=self._leasing.live,
-            held=self._leasing.held,
+            started_at=self._started_at, replica=self._me.name, replicas=self._leasing.live,
+            held=self._leasing.held, health=self._condition.health(),
             wanted={name: self._watching.needed(name) for name in self._config.monitors},
-            health=self._condition.health(),
             config_refused=self._reloading.refusal,
-        )
+        )  # fmt: skip
         return status_page(Installation(self._config, self._store, self._clock), state)
 
 
 def run_daemon(
-    config: Config, ready: Callable[[str], Any] | None = None, path: Path | None = None
+    config: Config,
+    ready: Callable[[str], Any] | None = None,
+    path: Path | None = None,
+    diagnose: Diagnose | None = None,
 ) -> ExitCode:
     """Run the daemon of a configuration until it ends.
 
@@ -337,11 +338,12 @@ def run_daemon(
         config: the configuration at the start.
         ready: called with `host:port` once the daemon listens there.
         path: the file of the configuration, which the daemon watches for changes.
+        diagnose: runs the checks of `aemon doctor`, for the page `/setup`; None without them.
 
     Returns:
         The exit code of the process.
     """
-    daemon = Daemon(config, path=path)
+    daemon = Daemon(config, path=path, diagnose=diagnose)
     if ready:
         ready(daemon.address)
     return daemon.run()

@@ -11,7 +11,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.config.source_settings import identity
 from aemon.detection.detector import Detector
 from aemon.detection.provenance import versions
-from aemon.errors import ConfigError, DetectorError
+from aemon.errors import ConfigError, DetectorError, UnknownDetectorError
 from aemon.frame import Frame
 from aemon.lifecycle.training_records import choose_again
 from aemon.lifecycle.training_run import learn_again
@@ -106,12 +106,12 @@ def find_detector(store: Store, name: str, version: int) -> dict[str, Any]:
     """Return the stored row of a detector.
 
     Raises:
-        DetectorError: there is no detector of that version.
+        UnknownDetectorError: there is no detector of that version.
         StoreError: the database fails.
     """
     row = detector_row(store, name, version)
     if row is None:
-        raise DetectorError(
+        raise UnknownDetectorError(
             f"{name} has no detector {version}", todo="`aemon detectors list` shows all versions"
         )
     return row

@@ -81,7 +81,7 @@ def message_of(store: Store, one: Notification, words: Words, page: str) -> Mess
         acknowledged=episode.acknowledged_at is not None,
         like=on_one_line(episode.like, LONGEST_VALUE),
         label=on_one_line(episode.label, LONGEST_VALUE),
-        page=f"{page}/#episode-{episode.id}",
+        page=f"{page}/episodes/{episode.id}",
         sql=sql_of(episode.id),
         command=f"aemon episodes show {episode.id}",
         labels=words.labels,

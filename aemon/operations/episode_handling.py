@@ -86,8 +86,9 @@ def acknowledge_episode(installation: Installation, number: int, note: str = "")
         NotFoundError: there is no such episode.
         NoResultsError: there are no results yet.
     """
-    find_episode(installation, number)
-    episode_queries.acknowledge(installation.store, number, note)
+    monitor = find_episode(installation, number).monitor
+    store = installation.changing("acknowledge", monitor, episode=number, note=note)
+    episode_queries.acknowledge(store, number, note, installation.author)
     return find_episode(installation, number)
 
 
@@ -98,8 +99,9 @@ def close_episode(installation: Installation, number: int, note: str = "") -> Ep
         NotFoundError: there is no such episode.
         NoResultsError: there are no results yet.
     """
-    find_episode(installation, number)
-    episode_queries.close(installation.store, number, note)
+    monitor = find_episode(installation, number).monitor
+    store = installation.changing("close", monitor, episode=number, note=note)
+    episode_queries.close(store, number, note)
     return find_episode(installation, number)
 
 
@@ -112,6 +114,7 @@ def label_episode(installation: Installation, number: int, label: str) -> Episod
         NotFoundError: there is no such episode.
         NoResultsError: there are no results yet.
     """
-    find_episode(installation, number)
-    episode_queries.label(installation.store, number, label)
+    monitor = find_episode(installation, number).monitor
+    store = installation.changing("label", monitor, episode=number, label=label)
+    episode_queries.label(store, number, label)
     return find_episode(installation, number)

@@ -91,21 +91,26 @@ def give_feedback(installation: Installation, monitor: str, statement: Statement
     """
     installation.monitors(monitor)
     _check(statement)
-    store = installation.store
+    until = statement.until
+    if until is not None and until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    author = installation.author
+    store = installation.changing(
+        "feedback", monitor, verdict=statement.verdict.value, record=statement.record,
+        entity=statement.entity, episode=statement.episode, note=statement.note,
+        until=until.isoformat() if until else None,
+    )  # fmt: skip
     if statement.episode is not None:
         episode = find_episode(installation, statement.episode, monitor)
-        count = add_episode_feedback(store, episode, statement.verdict, statement.note)
+        count = add_episode_feedback(store, episode, statement.verdict, statement.note, author)
         if not count:
             warning = f"no record of episode {statement.episode} is flagged any more"
             return GivenFeedback(entries=(), warning=warning)
         entries = tuple(read_feedback(store, monitor)[-count:])
         return GivenFeedback(entries=entries, effect=_effect(store, monitor, entries))
-    until = statement.until
-    if until is not None and until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
     add_feedback(
-        store, monitor, statement.verdict,
-        record_key=statement.record, entity=statement.entity, until=until, note=statement.note,
+        store, monitor, statement.verdict, record_key=statement.record, entity=statement.entity,
+        until=until, note=statement.note, author=author,
     )  # fmt: skip
     entry = read_feedback(store, monitor)[-1]
     unknown = statement.record is not None and entry.event_time is None

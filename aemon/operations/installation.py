@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from difflib import get_close_matches
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aemon.clock import Clock, utc_now
 from aemon.errors import ConfigError, NoResultsError, UnknownMonitorError
+from aemon.records import Actor
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -25,13 +26,19 @@ class Installation:
         config: the validated configuration.
         store: an open results database; None to open the database of `config`.
         clock: the time.
+        actor: the author of changes, for the audit; None for an unknown author.
     """
 
     def __init__(
-        self, config: "Config", store: "Store | None" = None, clock: Clock = utc_now
+        self,
+        config: "Config",
+        store: "Store | None" = None,
+        clock: Clock = utc_now,
+        actor: Actor | None = None,
     ) -> None:
         self.config = config
         self.clock = clock
+        self.actor = actor
         self._store = store
         self._is_ours = store is None
 
@@ -58,6 +65,35 @@ class Installation:
         if self._store is None:
             self._store = _existing_results(self.config, self.clock)
         return self._store
+
+    def changing(self, action: str, monitor: str = "", **details: Any) -> "Store":
+        """Return the results database for a change, which is noted in the audit.
+
+        Args:
+            action: what is done, such as `acknowledge`.
+            monitor: the monitor that is concerned; empty for no single monitor.
+            details: what the request says, for example the number of an episode.
+
+        Raises:
+            NoResultsError: there are no results yet.
+        """
+        from aemon.store.lists.audit_log import audited
+
+        return audited(self.store, self.actor or Actor(), action, monitor, **details)
+
+    @property
+    def author(self) -> str:
+        """The name of the author of changes; empty if unknown."""
+        return self.actor.who if self.actor is not None else ""
+
+    def narrowed(self, monitors: Sequence[str], actor: Actor | None = None) -> "Installation":
+        """Return this installation with only some of its monitors, and with an author of changes.
+
+        Operations on the result know no other monitors.
+        """
+        chosen = {name: self.config.monitors[name] for name in monitors}
+        config = self.config.model_copy(update={"monitors": chosen})
+        return Installation(config, self._store, self.clock, actor or self.actor)
 
     def prepare(self) -> "Store":
         """Return the results database; make the database or its tables if they are missing.

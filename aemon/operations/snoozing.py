@@ -35,8 +35,10 @@ def snooze_anomalies(
     installation.monitors(monitor)
     now = installation.clock()
     snooze = Snooze(since=now, until=_end(now, lasts, until), entity=entity)
-    store = installation.store
-    return _found(installation, add_snooze(store, monitor, snooze, note))
+    store = installation.changing(
+        "snooze", monitor, entity=entity, until=snooze.until.isoformat(), note=note
+    )
+    return _found(installation, add_snooze(store, monitor, snooze, note, installation.author))
 
 
 def list_snoozes(
@@ -60,11 +62,24 @@ def end_snooze(installation: Installation, number: int) -> StoredSnooze:
         NotFoundError: there is no such snooze, or it has ended already.
         NoResultsError: there are no results yet.
     """
-    if not end_stored_snooze(installation.store, number):
-        raise NotFoundError(
-            f"there is no snooze {number} to end", todo="`aemon snooze list` lists the snoozes"
-        )
+    known = find_snooze(installation.store, number)
+    if (
+        known is None
+        or known.monitor not in installation.config.monitors
+        or known.until <= installation.store.now()
+    ):
+        raise _nothing_to_end(number)
+    if not end_stored_snooze(
+        installation.changing("end_snooze", known.monitor, snooze=number), number
+    ):
+        raise _nothing_to_end(number)  # another request ended it just now
     return _found(installation, number)
+
+
+def _nothing_to_end(number: int) -> NotFoundError:
+    return NotFoundError(
+        f"there is no snooze {number} to end", todo="`aemon snooze list` lists them"
+    )
 
 
 def _found(installation: Installation, number: int) -> StoredSnooze:

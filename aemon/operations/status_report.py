@@ -12,7 +12,8 @@ from aemon.operations.installation import Installation
 from aemon.operations.json_form import plain
 from aemon.store.episode_queries import EpisodeSummary, episode_summaries
 from aemon.store.leases import lease_rows
-from aemon.store.queries import FlaggedRecord, MonitorOverview, flagged_records, overview
+from aemon.store.page_queries.monitor_states import overviews
+from aemon.store.queries import FlaggedRecord, MonitorOverview, flagged_records
 
 LATELY = timedelta(days=1)  # age up to which records are counted and listed
 MOST_FLAGGED = 20  # newest flagged records on the page
@@ -141,7 +142,9 @@ def status_page(installation: Installation, daemon: DaemonState) -> StatusPage:
         wanted=daemon.wanted,
         sources={name: settings.source.kind for name, settings in config.monitors.items()},
         monitors=_monitors(installation, list(config.monitors), daemon.held),
-        flagged=tuple(flagged_records(store, since=since, limit=MOST_FLAGGED)),
+        flagged=tuple(
+            flagged_records(store, monitors=list(config.monitors), since=since, limit=MOST_FLAGGED)
+        ),
         episodes=tuple(episode_summaries(store, config.monitors, open_only=True)),
         store=public_address(store.engine.url),
         replica=daemon.replica,
@@ -154,7 +157,7 @@ def status_page(installation: Installation, daemon: DaemonState) -> StatusPage:
 def _monitors(
     installation: Installation, names: Sequence[str], held: Collection[str]
 ) -> tuple[MonitorStatus, ...]:
-    known = overview(installation.store, names, installation.clock() - LATELY)
+    known = overviews(installation.store, names, installation.clock() - LATELY)
     provisional = provisional_ones(known)
     return tuple(
         MonitorStatus(

@@ -43,7 +43,7 @@ def promote_detector(
 
     name = installation.monitor(monitor)
     row = find_detector(installation.store, name, version)
-    return _make_active(installation, name, row["id"], version, "promoted by a person")
+    return _make_active(installation, name, row["id"], version, "promoted")
 
 
 def roll_back_detector(installation: Installation, monitor: str | None = None) -> Promotion:
@@ -56,7 +56,7 @@ def roll_back_detector(installation: Installation, monitor: str | None = None) -
     """
     name = installation.monitor(monitor)
     detector_id, version = version_before(installation.store, name)
-    return _make_active(installation, name, detector_id, version, "rolled back to by a person")
+    return _make_active(installation, name, detector_id, version, "rolled back to")
 
 
 def compare_detectors(
@@ -115,16 +115,21 @@ def rebuild_detector(
 
 
 def _make_active(
-    installation: Installation, name: str, detector_id: int, version: int, reason: str
+    installation: Installation, name: str, detector_id: int, version: int, how: str
 ) -> Promotion:
-    store = installation.store
+    action = "promote" if how == "promoted" else "roll_back"
+    store = installation.changing(action, name, detector=version)
+    author = installation.author or "a person"
     active = active_detector(store, name)
     if active is not None and active.id == detector_id:
         raise DetectorError(
             f"{name}: detector {version} is active already", todo="do nothing, or name another"
         )
     try:
-        promote(store, name, detector_id, reason, instead_of=active.id if active else None)
+        promote(
+            store, name, detector_id, f"{how} by {author}",
+            instead_of=active.id if active else None,
+        )  # fmt: skip
     except StaleWatermarkError as error:
         raise DetectorError(
             f"{name}: detector {version} cannot be made active: its weights were removed, or "

@@ -44,6 +44,7 @@ class EpisodeSummary:
     like_id: int | None
     like_label: str | None
     likeness: float | None
+    acknowledged_by: str = ""
 
     @property
     def like(self) -> str:
@@ -126,11 +127,11 @@ def _conditions(wanted: EpisodesWanted) -> Iterator[sa.ColumnElement[bool]]:
         yield is_before((episodes.c.started_at, episodes.c.id), after)
 
 
-def acknowledge(store: Store, number: int, note: str = "") -> None:
+def acknowledge(store: Store, number: int, note: str = "", author: str = "") -> None:
     """Mark an episode as acknowledged by a person; the episode continues like an open episode.
 
-    A closed episode stays closed. If a person acknowledges an episode twice, the time of the first
-    call and the note of the last call are kept.
+    A closed episode stays closed. If an episode is acknowledged twice, the time and the author of
+    the first call and the note of the last call are kept.
 
     Raises:
         StoreError: the database fails.
@@ -142,7 +143,9 @@ def acknowledge(store: Store, number: int, note: str = "") -> None:
     at = sa.func.coalesce(
         episodes.c.acknowledged_at, sa.literal(store.now(), episodes.c.acknowledged_at.type)
     )
-    _change(store, number, {"state": state, "acknowledged_at": at, **_noted(note)})
+    by = sa.case((episodes.c.acknowledged_at.is_(None), author), else_=episodes.c.acknowledged_by)
+    values = {"state": state, "acknowledged_at": at, "acknowledged_by": by, **_noted(note)}
+    _change(store, number, values)
 
 
 def close(store: Store, number: int, note: str = "") -> None:
@@ -192,7 +195,11 @@ def records_of(connection: sa.Connection, number: int) -> list[Identity]:
 
 
 def add_episode_feedback(
-    store: Store, episode: EpisodeSummary, verdict: FeedbackVerdict, note: str = ""
+    store: Store,
+    episode: EpisodeSummary,
+    verdict: FeedbackVerdict,
+    note: str = "",
+    author: str = "",
 ) -> int:
     """Store the same feedback for each record of an episode; return the number of records.
 
@@ -210,6 +217,7 @@ def add_episode_feedback(
                 "verdict": verdict,
                 "note": note,
                 "created_at": store.now(),
+                "author": author,
             }
             for entity, key in records_of(connection, episode.id)
         ]

@@ -37,6 +37,7 @@ class Feedback:
     created_at: datetime
     event_time: datetime | None
     detector_id: int | None
+    author: str = ""
 
     def is_about(self, entity: str, record_key: str) -> bool:
         """Return whether the feedback is about the record with this entity and key."""
@@ -61,12 +62,14 @@ class About(TypedDict, total=False):
         entity: entity of the record; absent or None means all entities.
         until: end of the period to ignore, an event time.
         note: text of the person.
+        author: name of the person.
     """
 
     record_key: str | None
     entity: str | None
     until: datetime | None
     note: str
+    author: str
 
 
 def add_feedback(
@@ -86,6 +89,7 @@ def add_feedback(
         "until": about.get("until"),
         "note": about.get("note", ""),
         "created_at": store.now(),
+        "author": about.get("author", ""),
     }
     with store.writing() as connection:
         made = connection.execute(sa.insert(feedback).values(row)).inserted_primary_key

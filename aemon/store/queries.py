@@ -14,6 +14,7 @@ from aemon.store.episodes import total_open
 from aemon.store.keysets import is_before
 from aemon.store.ledger import LastRun, last_run
 from aemon.store.lists.narrowing import of_monitors
+from aemon.store.schema.not_looked_up import NotLookedUp
 from aemon.store.schema.tables import (
     anomalies,
     contributions,
@@ -65,7 +66,7 @@ class FlaggedRecord:
 
 IS_CURRENT = (
     *(
-        anomalies.c[name] == scores.c[name]
+        NotLookedUp(anomalies.c[name]) == scores.c[name]
         for name in ("monitor", "record_key", "entity", "revision", "event_time")
     ),
     scores.c.superseded_at.is_(None),

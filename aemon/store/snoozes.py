@@ -22,9 +22,10 @@ class StoredSnooze:
     until: datetime
     note: str
     created_at: datetime
+    author: str = ""
 
 
-def add_snooze(store: Store, monitor: str, snooze: Snooze, note: str = "") -> int:
+def add_snooze(store: Store, monitor: str, snooze: Snooze, note: str = "", author: str = "") -> int:
     """Store a snooze, a period in which anomalies are suppressed; return the id of the snooze.
 
     Raises:
@@ -37,6 +38,7 @@ def add_snooze(store: Store, monitor: str, snooze: Snooze, note: str = "") -> in
         "until": snooze.until,
         "note": note,
         "created_at": store.now(),
+        "author": author,
     }
     with store.writing() as connection:
         made = connection.execute(sa.insert(snoozes).values(row)).inserted_primary_key

@@ -1,25 +1,23 @@
-"""The web application: `/`, `/status.json`, `/metrics`, `/healthz`, `/readyz`."""
+"""The web application behind its guard: `/status.json`, `/metrics`, `/healthz`, `/readyz`."""
 
 import asyncio
 import gzip
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 
-from jinja2 import Environment, PackageLoader, select_autoescape
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from aemon.errors import AemonError, ResourceError
 from aemon.operations.json_form import to_json
 from aemon.operations.status_report import Health, StatusPage
+from aemon.web.accepted_encodings import takes_gzip
 from aemon.web.access import Access, load_access
 from aemon.web.guard import OPEN_PATH, Guard, Limits
 from aemon.web.worker_threads import in_thread
@@ -67,15 +65,6 @@ def routes(
     status: Callable[[], StatusPage], health: Callable[[], Health], exposed: Callable[[], bytes]
 ) -> list[Route]:
     """Build the routes, without a guard; the arguments are as in `build_app`."""
-    templates = Environment(
-        loader=PackageLoader("aemon.web"), autoescape=select_autoescape(), trim_blocks=True
-    )
-    templates.filters["ago"] = _ago
-    templates.filters["percent"] = _percent
-    page = templates.get_template("status.html")
-
-    def index() -> Response:
-        return HTMLResponse(page.render(page=status()))
 
     def status_json() -> Response:
         return Response(to_json(status().as_json()), media_type="application/json")
@@ -101,7 +90,6 @@ def routes(
         return PlainTextResponse("starting\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
     return [
-        Route("/", _rendered(_or_unavailable(index))),
         Route("/status.json", _rendered(_or_unavailable(status_json))),
         Route("/metrics", _rendered(metrics, compressed)),
         Route(OPEN_PATH, healthz),
@@ -139,35 +127,6 @@ def _rendered(
             return PlainTextResponse(f"{error}\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
     return handler
-
-
-def takes_gzip(accepted: str) -> bool:
-    """Return whether an `Accept-Encoding` header names gzip with a weight above 0.
-
-    >>> takes_gzip("deflate, GZIP;q=0.5"), takes_gzip("gzip; q=0.0, *"), takes_gzip("br")
-    (True, False, False)
-    """
-    for part in accepted.lower().split(","):
-        name, _, weight = part.partition(";")
-        if name.strip() == "gzip":
-            return re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", weight) is None
-    return False
-
-
-def _percent(share: float) -> str:
-    """Return a share in per cent, with two significant digits."""
-    return f"{100 * share:.2g} %"
-
-
-def _ago(moment: datetime | None, now: datetime) -> str:
-    """Return how long ago a time was, in the largest unit of which there are at least two."""
-    if moment is None:
-        return "never"
-    seconds = max(0, round((now - moment).total_seconds()))
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"
 
 
 PAUSE_FACTOR = 3.0  # a pause is this many times as long as a rendering: at most a quarter of a core

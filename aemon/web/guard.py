@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aemon.clock import shortened
@@ -18,13 +18,14 @@ from aemon.config.web_settings import Permission
 from aemon.errors import ResourceError
 from aemon.logs import Action
 from aemon.web.access import Access
+from aemon.web.client import Client, set_client
 from aemon.web.credentials import CrowdedError, PasswordChecks
 from aemon.web.host_names import HostNames, is_known
+from aemon.web.refusals import is_api, is_page, is_push, refusal, refusal_answer
 
 CROWDED = "crowded"
 """Key in a request's state: all other connections are busy, so only a probe is answered."""
 
-_LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 OPEN_PATH = "/healthz"  # for probes: open without credentials, and shows only the health
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 LINGER_SECONDS = 1.0  # time for a client that still sends to read why it is refused
@@ -51,9 +52,10 @@ class Limits:
 class Guard:
     """An ASGI application that checks requests before it passes them to another application.
 
-    A method that may change something needs the permission `push`, other methods need `read`.
-    Routes for pushed records therefore do not check permissions. Bodies have at most `max_body`
-    bytes. `refused` is called with the status of each refusal.
+    A method that may change something needs the permission `push`, or `feedback` under the API;
+    other methods need `read`. Routes for pushed records therefore check only the monitor. Bodies
+    have at most `max_body` bytes. `refused` is called with the status of each refusal. The client
+    of an admitted request is in its scope (`client_of`).
     """
 
     def __init__(
@@ -82,12 +84,12 @@ class Guard:
         try:
             await self._admit(scope, access)
             exchange.refuse_length()
-        except HTTPException as refusal:
-            self._refused(refusal.status_code)
-            answer = PlainTextResponse(refusal.detail, refusal.status_code, refusal.headers)
+        except HTTPException as refused:
+            self._refused(refused.status_code)
+            answer = refusal_answer(refused, scope["path"])
             for challenge in (
                 access.credentials.challenges
-                if refusal.status_code == HTTPStatus.UNAUTHORIZED
+                if refused.status_code == HTTPStatus.UNAUTHORIZED
                 else ()
             ):
                 answer.headers.append("WWW-Authenticate", challenge)
@@ -101,38 +103,74 @@ class Guard:
         if reads and scope["path"] == OPEN_PATH:
             return
         if scope.get("state", {}).get(CROWDED):
-            raise _refusal(
-                HTTPStatus.SERVICE_UNAVAILABLE, "too many connections are being answered"
-            )
+            raise refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections are being answered")
         host = Headers(scope=scope).get("host", "")
         if not is_known(host, self._limits.hosts):
             self._misdirected.log(Action.WEB_HOST, host=shortened(host))
             reason = "this host name is unknown; add it to http.hosts if it is right"
-            raise _refusal(HTTPStatus.MISDIRECTED_REQUEST, reason)
+            raise refusal(HTTPStatus.MISDIRECTED_REQUEST, reason)
         if not access.bucket.allows():
-            raise _refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many requests")
-        needed: Permission = "read" if reads else "push"
-        granted = access.credentials.without_credentials
-        if granted is None:
-            granted = await self._permissions(scope, access)
-        if needed not in granted:
-            raise _refusal(HTTPStatus.FORBIDDEN, f"this needs the permission {needed}")
+            raise refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many requests")
+        client = await self._client(scope, access)
+        needed = needed_scope(scope["method"], scope["path"])
+        if not client.may(needed):
+            raise refusal(HTTPStatus.FORBIDDEN, f"this needs the permission {needed}")
+        narrowed = any(is_such(scope["path"]) for is_such in (is_api, is_push, is_page))
+        if client.monitors is not None and not narrowed:
+            reason = "this shows all monitors, and you may see only some: use the API, /api/v1"
+            raise refusal(HTTPStatus.FORBIDDEN, reason)
+        if not reads and is_api(scope["path"]):
+            check_origin(scope["method"], Headers(scope=scope))
+        set_client(scope, client)
 
-    async def _permissions(self, scope: Scope, access: Access) -> frozenset[Permission]:
+    async def _client(self, scope: Scope, access: Access) -> Client:
         address = scope["client"][0] if scope.get("client") else ""
-        shown = Headers(scope=scope).get("authorization", "")
+        headers = Headers(scope=scope)
         try:
-            granted = await access.credentials.permissions(shown, address, self._checks)
+            client = await access.credentials.client(headers, address, self._checks)
         except CrowdedError:
             reason = "too many passwords are waiting to be checked"
-            raise _refusal(HTTPStatus.TOO_MANY_REQUESTS, reason) from None
+            raise refusal(HTTPStatus.TOO_MANY_REQUESTS, reason) from None
         except ResourceError as error:
-            raise _refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
-        if granted is None:
-            if shown:
+            raise refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
+        if client is None:
+            if "authorization" in headers:
                 self._denied.log(Action.WEB_DENIED, address=address)
-            raise _refusal(HTTPStatus.UNAUTHORIZED, "this needs credentials")
-        return granted
+            raise refusal(HTTPStatus.UNAUTHORIZED, "this needs credentials")
+        return client
+
+
+def needed_scope(method: str, path: str) -> Permission:
+    """Return the scope that a request needs at least; the API asks for more where it must.
+
+    >>> needed_scope("GET", "/metrics"), needed_scope("POST", "/write")
+    ('read', 'push')
+    >>> needed_scope("POST", "/api/v1/feedback"), needed_scope("POST", "/episodes/3/label")
+    ('feedback', 'feedback')
+    """
+    if method in READS:
+        return "read"
+    return "feedback" if is_api(path) or is_page(path) else "push"
+
+
+def check_origin(method: str, headers: Headers) -> None:
+    """Check that a change was not sent by a foreign web page, with the credentials of a browser.
+
+    A page can send a form, or a text, to any host, but JSON only to its own host. Browsers name
+    the origin of the page.
+
+    Raises:
+        HTTPException: the request came from a foreign page, or its body is not JSON.
+    """
+    site = headers.get("sec-fetch-site", "same-origin")
+    origin = headers.get("origin")
+    own = origin is None or urlsplit(origin).netloc == headers.get("host", "")
+    if site not in ("same-origin", "none") or not own:
+        raise refusal(HTTPStatus.FORBIDDEN, "a page of another origin may not change anything")
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if method != "DELETE" and kind != "application/json":
+        reason = "the Content-Type must be application/json"
+        raise refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, reason)
 
 
 class RareLog:
@@ -150,11 +188,6 @@ class RareLog:
         self._next_at = time.monotonic() + LOG_EVERY_SECONDS
         logger.warning("", extra={"action": action, **fields, "times": self._times})
         self._times = 0
-
-
-def _refusal(status: HTTPStatus, reason: str) -> HTTPException:
-    headers = {"Retry-After": "1"} if status in _LATER else None
-    return HTTPException(status, f"{reason}\n", headers)
 
 
 class _Exchange:
@@ -188,7 +221,7 @@ class _Exchange:
 
     def _too_large(self) -> HTTPException:
         reason = f"the body is larger than {self._max_body} bytes (http.max_body)"
-        return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
+        return refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
 
     async def receive(self) -> Message:
         """Return the next part of the body.

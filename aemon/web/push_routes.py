@@ -23,6 +23,7 @@ from aemon.sources.push.batches import (
 )
 from aemon.sources.push.line_protocol import read_lines
 from aemon.sources.push.snappy import LargeBodyError, unpack_snappy
+from aemon.web.client import client_of
 from aemon.web.worker_threads import in_thread
 
 AT_ONCE = 4  # requests that are read and written at one time; one wait for the disk serves all
@@ -138,6 +139,8 @@ class Pushes:
         Raises:
             _RefusedError: no record was stored.
         """
+        if not client_of(request.scope).knows(monitor):
+            raise _RefusedError(HTTPStatus.FORBIDDEN, f"you may not push to {monitor!r}")
         if self._waiting >= MOST_WAITING:
             raise _RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests wait")
         self._waiting += 1

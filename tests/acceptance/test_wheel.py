@@ -45,7 +45,10 @@ def test_the_wheel_holds_migrations_templates_types_and_pages(wheel):
     assert "aemon/migrations/env.py" in names
     assert "aemon/migrations/versions/0001_first_schema.py" in names
     assert "aemon/migrations/versions/0002_lines_by_rate.py" in names
-    assert "aemon/web/templates/status.html" in names
+    for kind in ("templates/*.html", "static/*"):
+        shown = {path.relative_to(ROOT).as_posix() for path in (ROOT / "aemon/web").glob(kind)}
+        assert len(shown) > 3
+        assert shown <= names
     assert "aemon/config/example.yaml" in names
     assert "aemon/py.typed" in names
     pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / "aemon/docs").glob("*.md")}

@@ -190,7 +190,7 @@ def test_a_store_that_differs_is_an_error(folder):
     import sqlite3
 
     run(folder, "db", "upgrade")
-    assert "store: ready, schema 0012" in run(folder, "check").stdout
+    assert "store: ready, schema 0013" in run(folder, "check").stdout
     connection = sqlite3.connect(folder / "aemon.db")
     connection.execute("ALTER TABLE runs ADD COLUMN surprise INTEGER")
     connection.close()

@@ -147,12 +147,12 @@ def test_the_schema_is_json_schema(tmp_path):
 def test_the_database_commands(folder):
     assert json.loads(run(folder, "db", "current", "--json").stdout) == {
         "current": None,
-        "needed": "0012",
+        "needed": "0013",
     }
     assert "run `aemon db upgrade`" in run(folder, "db", "check", code=ExitCode.STORE).stderr
     assert not (folder / "aemon.db").exists(), "asking makes nothing"
-    assert "none -> 0012" in run(folder, "db", "upgrade").stdout
-    assert "current 0012, needed 0012" in run(folder, "db", "current").stdout
+    assert "none -> 0013" in run(folder, "db", "upgrade").stdout
+    assert "current 0013, needed 0013" in run(folder, "db", "current").stdout
     assert "as expected" in run(folder, "db", "check").stdout
     execute(folder / "aemon.db", "DROP VIEW coverage", "DROP TABLE history")
     told = run(folder, "db", "check", code=ExitCode.STORE).stdout
@@ -164,7 +164,7 @@ def test_a_store_of_another_version_is_told_the_same_everywhere(folder):
     execute(folder / "aemon.db", "UPDATE alembic_version SET version_num = '9999'")
     for command in ("db check", "db upgrade", "anomalies", "train"):
         error = run(folder, *command.split(), code=ExitCode.STORE).stderr
-        assert "has schema 9999, this aemon needs 0012" in error
+        assert "has schema 9999, this aemon needs 0013" in error
         assert "install a newer aemon" in error
     assert "has schema 9999" in run(folder, "check", code=ExitCode.STORE).stdout
 

@@ -98,7 +98,7 @@ TAKES_VERIFIED = "client_auth_type: RequireAndVerifyClientCert"
         ("bearer_tokens:\n  bob: open-secret\n", "2: bearer_tokens.bob: is not sha256:"),
         (f"bearer_tokens:\n  bob: {TOKEN}\nbasic_auth_users:\n  bob: {HASH}\n", "2: bearer_tokens.bob: is also a user"),
         ("permissions:\n  bob: [read]\n", "2: permissions.bob: no user or token has this name"),
-        (f"bearer_tokens:\n  bob: {TOKEN}\npermissions:\n  bob: [write]\n", "4: permissions.bob.0: must be one of 'read' or 'push'"),
+        (f"bearer_tokens:\n  bob: {TOKEN}\npermissions:\n  bob: [write]\n", "4: permissions.bob.0: must be one of 'read', 'feedback', 'push' or 'admin'"),
         ("http_server_config:\n  headers:\n    Server: x\n", "3: http_server_config.headers.Server: cannot be set"),
         ("http_server_config:\n  headers:\n    X-Frame-Options: never\n", "3: http_server_config.headers.X-Frame-Options: must be deny or sameorigin"),
         ('http_server_config:\n  headers:\n    X-XSS-Protection: "0\\r\\nSet-Cookie: x"\n', "3: http_server_config.headers.X-XSS-Protection: must be one line"),

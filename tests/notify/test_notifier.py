@@ -136,7 +136,7 @@ def test_a_message_says_what_the_store_knows_and_its_sql_runs(settings, live, da
     assert (message.episode, message.records, message.page) == (
         told.id,
         2,
-        f"{PAGE}/#episode-{told.id}",
+        f"{PAGE}/episodes/{told.id}",
     )
     assert message.labels == {"team": "water"}
     assert message.reason
@@ -560,7 +560,7 @@ def test_alertmanager_holds_one_alert_of_an_episode(live, hook, telling, tmp_pat
         (alert,) = (a for a in there.alerts() if a["labels"]["episode"] == str(left))
         assert alert["labels"]["team"] == "plant"
         assert "flow (75 %)" in alert["annotations"]["columns"]
-        assert alert["generatorURL"] == f"{PAGE}/#episode-{left}"
+        assert alert["generatorURL"] == f"{PAGE}/episodes/{left}"
         # When people do something about them
         close(live, first)
         acknowledge(live, taken_up)

@@ -33,7 +33,7 @@ def test_the_usual_text_says_all_there_is():
         "critical, open; since 2026-11-20T08:00:00Z, 7 records, at most 4.2 x the threshold\n"
         "to blame: temperature 0 °C where 45 was expected (84 %), flow 62 where 36 was expected (9 %)\n"
         "like episode 12, labelled stuck sensor\n"
-        "http://127.0.0.1:9464/#episode-41\n"
+        "http://127.0.0.1:9464/episodes/41\n"
         "aemon episodes show 41\n"
         "SELECT * FROM flagged_records WHERE episode_id = 41 ORDER BY event_time;"
     )
@@ -106,7 +106,7 @@ def test_records_cannot_call_a_channel_together():
     odd = replace(OPENED, entity="<!channel>", reason="a < b & c")
     text = json.dumps(sent(odd, "slack", template="{{ entity }}: {{ reason }} <{{ page }}|page>"))
     assert "<!channel>" not in text
-    assert "&lt;!channel&gt;: a &lt; b &amp; c <http://127.0.0.1:9464/#episode-41|page>" in text
+    assert "&lt;!channel&gt;: a &lt; b &amp; c <http://127.0.0.1:9464/episodes/41|page>" in text
 
 
 def test_an_alerts_labels_are_those_of_its_life():

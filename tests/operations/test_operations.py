@@ -25,6 +25,7 @@ from aemon.operations.json_form import to_json
 from aemon.operations.lists.episode_pages import EpisodeChoice
 from aemon.operations.lists.ledger_pages import Happened
 from aemon.operations.lists.record_pages import RecordsWanted
+from aemon.operations.lists.series_views import SeriesWanted
 from aemon.operations.training_by_hand import train_detector
 from aemon.records import FeedbackVerdict
 from aemon.store.schema.tables import anomalies, episodes, notifications
@@ -158,6 +159,7 @@ def snoozed(world: World) -> tuple[Installation, Arguments]:
 CALLS: dict[str, Call] = {
     "acknowledge_episode": on(number=EPISODE, note="seen"),
     "alert_rules": on(with_tests=True),
+    "audit_page": listed(happened=Happened()),
     "check_monitor": on(monitor="pumps"),
     "check_schema": on(),
     "check_store": on(),
@@ -200,6 +202,8 @@ CALLS: dict[str, Call] = {
     "roll_back_detector": on(),
     "run_page": listed(happened=Happened(monitor="pumps")),
     "schema_revision": on(),
+    "score_lanes": on(wanted=SeriesWanted(monitor="pumps")),
+    "score_series": on(wanted=SeriesWanted(monitor="pumps")),
     "score_page": listed(wanted=RecordsWanted()),
     "show_detector": on(version=2),
     "show_episode": on(number=EPISODE),

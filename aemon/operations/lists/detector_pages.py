@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from aemon.errors import DetectorError
+from aemon.errors import UnknownDetectorError
 from aemon.operations.detector_listing import DetectorDescription, ListedDetector
 from aemon.operations.installation import Installation
 from aemon.operations.lists.pages import Page, from_cursor, page_of
@@ -68,14 +68,14 @@ def detector_report(installation: Installation, monitor: str, version: int) -> D
 
     Raises:
         UnknownMonitorError: there is no such monitor.
-        DetectorError: the monitor has no detector of this version.
+        UnknownDetectorError: the monitor has no detector of this version.
         NoResultsError: there are no results yet.
     """
     installation.monitors(monitor)
     store = installation.store
     row = detector_row(store, monitor, version)
     if row is None:
-        raise DetectorError(
+        raise UnknownDetectorError(
             f"{monitor} has no detector {version}", todo="`aemon detectors list` shows all versions"
         )
     described = {field.name: row[field.name] for field in fields(DetectorDescription)}

@@ -7,6 +7,7 @@ from aemon.operations.installation import Installation
 from aemon.operations.lists.pages import Page, from_cursor, page_of
 from aemon.records import FeedbackVerdict, Job, Outcome
 from aemon.store.inbox.rejected_records import RejectedRecord
+from aemon.store.lists.audit_log import AuditRow, audit_rows
 from aemon.store.lists.ledger_rows import RunRow, run_rows
 from aemon.store.lists.numbered_rows import FeedbackRow, feedback_rows, rejected_rows, snooze_rows
 from aemon.store.snoozes import StoredSnooze
@@ -54,6 +55,35 @@ def run_page(
         after=from_cursor(cursor, [datetime, int]),
     )
     return page_of(found, limit, lambda run: [run.started_at, run.id])
+
+
+def audit_page(
+    installation: Installation,
+    happened: Happened,
+    *,
+    who: str | None = None,
+    action: str | None = None,
+    cursor: str | None = None,
+    limit: int = 100,
+) -> Page[AuditRow]:
+    """Return the changes that people and programs made in a time, newest first.
+
+    Raises:
+        UnknownMonitorError: there is no such monitor.
+        QueryError: the cursor is wrong.
+        NoResultsError: there are no results yet.
+    """
+    found = audit_rows(
+        installation.store,
+        installation.monitors(happened.monitor),
+        limit=limit + 1,
+        who=who,
+        action=action,
+        since=happened.since,
+        until=happened.until,
+        after=from_cursor(cursor, [int]),
+    )
+    return page_of(found, limit, lambda one: [one.id])
 
 
 def rejected_page(

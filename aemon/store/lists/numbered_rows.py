@@ -35,6 +35,7 @@ class FeedbackRow:
     note: str
     created_at: datetime
     detector_id: int | None
+    author: str
 
 
 def feedback_rows(

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aemon.records import Verdict
+from aemon.store.schema.not_looked_up import NotLookedUp
 from aemon.store.schema.tables import anomalies, scores
 from aemon.store.store import Store
 
@@ -155,12 +156,13 @@ def flagged_points(
             anomalies.c.episode_id.label("episode"),
             *wanted,
         )
-        .join(scores, sa.and_(*(anomalies.c[name] == scores.c[name] for name in same)))
+        .join(scores, sa.and_(*(NotLookedUp(anomalies.c[n]) == scores.c[n] for n in same)))
         .where(
             anomalies.c.monitor == stretch.monitor,
             anomalies.c.event_time >= stretch.since,
             anomalies.c.event_time < stretch.until,
-            *stretch.conditions(),
+            scores.c.superseded_at.is_(None),
+            *([] if stretch.entity is None else [anomalies.c.entity == stretch.entity]),
         )
         .order_by(scores.c.exceedance.desc(), scores.c.event_time)
         .limit(limit)

@@ -46,8 +46,23 @@ snoozes = table(
     column("until", UtcTime, "event time up to which anomalies are suppressed"),
     column("note", sa.Text, "why, in a person's words", server_default=""),
     column("created_at", UtcTime, "when it was entered"),
+    column("author", sa.Text, "who entered it; empty if unknown", server_default=""),
     sa.Index(None, "monitor", "until"),
     comment="periods in which anomalies are stored as suppressed, at a person's request",
+)
+
+audit = table(
+    "audit",
+    column("id", Whole, "order of the changes", primary_key=True),
+    column("at", UtcTime, "when the change was made"),
+    column("who", sa.Text, "name of the user or token; empty if unknown"),
+    column("origin", sa.Text, "by which way: api, page, or cli for the command line"),
+    column("address", sa.Text, "network address of the client; empty for the command line"),
+    column("action", sa.Text, "what was done, such as feedback or acknowledge"),
+    column("monitor", sa.Text, "the monitor's name; empty if it concerns no single monitor"),
+    column("details", Json, "what the request said, such as the episode and the note"),
+    sa.Index(None, "at"),
+    comment="every change that a person or program made, with who, when and from where",
 )
 
 drifts = table(

@@ -15,7 +15,7 @@ from aemon.store.schema.views import VIEWS
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
 
-HEAD_REVISION = "0012"
+HEAD_REVISION = "0013"
 """The newest revision in `migrations/`. A constant is used because loading Alembic is slow."""
 
 

@@ -13,6 +13,7 @@ from aemon.store.schema.table_parts import column, monitor, of_monitors, record_
 
 metadata = table_parts.metadata
 
+audit = lifecycle_tables.audit
 drifts, leases, live_states = (
     lifecycle_tables.drifts,
     lifecycle_tables.leases,

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Mount
 
 from aemon import __version__
 from aemon.web.api import (
+    change_routes,
     detector_routes,
     episode_routes,
     ledger_routes,
@@ -41,6 +42,7 @@ def build_api(desk: Desk) -> FastAPI:
     app.state.desk = desk
     for module in (
         monitor_routes, episode_routes, record_routes, detector_routes, ledger_routes, series_routes,
+        change_routes,
     ):  # fmt: skip
         app.include_router(module.router)
     answer_errors(app)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from aemon.operations.installation import Installation
 from aemon.operations.lists.ledger_pages import (
     Happened,
+    audit_page,
     feedback_page,
     rejected_page,
     run_page,
@@ -17,9 +18,11 @@ from aemon.operations.lists.ledger_pages import (
 from aemon.operations.lists.pages import Page
 from aemon.records import FeedbackVerdict, Job, Outcome
 from aemon.store.inbox.rejected_records import RejectedRecord
+from aemon.store.lists.audit_log import AuditRow
 from aemon.store.lists.ledger_rows import RunRow
 from aemon.store.lists.numbered_rows import FeedbackRow
 from aemon.store.snoozes import StoredSnooze
+from aemon.web.api.desk import TheDesk
 from aemon.web.api.fields import Text, TimesQuery
 from aemon.web.api.list_answers import LISTED, TheListing
 
@@ -48,6 +51,13 @@ class RunQuery(HappenedQuery):
     ] = None
 
 
+class AuditQuery(HappenedQuery):
+    """A request for the changes that people and programs made."""
+
+    who: Annotated[Text | None, Field(description="only of this user or token")] = None
+    action: Annotated[Text | None, Field(description="only of this kind")] = None
+
+
 class FeedbackQuery(HappenedQuery):
     """A request for feedback; the times are those at which it was given."""
 
@@ -73,6 +83,26 @@ async def list_runs(listing: TheListing, query: Annotated[RunQuery, Query()]) ->
         RunRow,
         lambda one, cursor, limit: run_page(
             one, query.happened(one), jobs=jobs, outcomes=outcomes, cursor=cursor, limit=limit
+        ),
+    )
+
+
+@router.get("/audit", response_model=Page[AuditRow], responses=LISTED)
+async def list_audit(
+    desk: TheDesk, listing: TheListing, query: Annotated[AuditQuery, Query()]
+) -> Response:
+    """List the changes that people and programs made; needs the permission admin."""
+    desk.require("admin")
+    return await listing.answer(
+        query,
+        AuditRow,
+        lambda one, cursor, limit: audit_page(
+            one,
+            query.happened(one),
+            who=query.who,
+            action=query.action,
+            cursor=cursor,
+            limit=limit,
         ),
     )
 

@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from aemon.operations.installation import Installation
 from aemon.operations.lists.pages import MOST_ON_A_PAGE, Page
 from aemon.operations.lists.row_forms import CsvForm, ParquetForm, RowForm
-from aemon.web.api.desk import Desk, TheDesk
+from aemon.web.api.desk import RequestDesk, TheDesk
 from aemon.web.api.fields import PAGE, PageQuery
 
 FORMS: dict[str, type[CsvForm | ParquetForm]] = {"csv": CsvForm, "parquet": ParquetForm}
@@ -37,7 +37,7 @@ class Listing:
         accept: the header Accept.
     """
 
-    desk: Desk
+    desk: RequestDesk
     accept: str
 
     async def answer(self, query: PageQuery, kind: type[Any], lister: Lister) -> Response:

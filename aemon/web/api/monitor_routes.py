@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
+from aemon.operations.installation import Installation
 from aemon.operations.lists.monitor_pages import monitor_page, show_monitor
 from aemon.operations.lists.pages import Page
 from aemon.operations.status_report import MonitorStatus
@@ -40,5 +41,11 @@ async def get_monitor(desk: TheDesk, name: Text) -> Response:
 
 @router.get("/status", response_model=dict[str, Any])
 async def get_status(desk: TheDesk) -> Response:
-    """Show the daemon and the state of every monitor, as `/status.json` does."""
-    return await desk.answer(lambda _installation: desk.status().as_json())
+    """Show the daemon and the state of the monitors, as `/status.json` does."""
+
+    def shown(_installation: Installation) -> dict[str, Any]:
+        told = desk.desk.status().as_json()
+        known = [one for one in told["monitors"] if desk.client.knows(one["name"])]
+        return {**told, "monitors": known}
+
+    return await desk.answer(shown)

@@ -25,6 +25,7 @@ from aemon.errors import (
     SchemaError,
     SlowQueryError,
     UnavailableFormError,
+    UnknownDetectorError,
     UnknownMonitorError,
 )
 
@@ -35,7 +36,8 @@ MOST_NAMED = 10  # fields that a problem names
 KINDS: Mapping[type[AemonError], tuple[HTTPStatus, str]] = {
     UnknownMonitorError: (HTTPStatus.NOT_FOUND, "unknown-monitor"),
     NotFoundError: (HTTPStatus.NOT_FOUND, "not-found"),
-    DetectorError: (HTTPStatus.NOT_FOUND, "no-detector"),
+    UnknownDetectorError: (HTTPStatus.NOT_FOUND, "unknown-detector"),
+    DetectorError: (HTTPStatus.CONFLICT, "detector-unfit"),
     NoResultsError: (HTTPStatus.NOT_FOUND, "no-results"),
     AmbiguousError: (HTTPStatus.CONFLICT, "ambiguous"),
     QueryError: (HTTPStatus.BAD_REQUEST, "wrong-query"),

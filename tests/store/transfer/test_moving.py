@@ -17,6 +17,7 @@ from aemon.store.schema.revisions import check
 from aemon.store.schema.tables import (
     anomalies,
     artifacts,
+    audit,
     contributions,
     detectors,
     drifts,
@@ -208,6 +209,10 @@ def fill(store: Store) -> None:
         ],
         live_states: [
             {"monitor": "pumps", "detector_id": 41, "state": {"a": [5e-324, None]}, "updated_at": T0}
+        ],
+        audit: [
+            {"id": 3, "at": T0, "who": "zoë", "origin": "api", "address": "::1", "action": "label",
+             "monitor": "", "details": {"label": "a\tb"}}
         ],
         trials: [
             {"detector_id": 40, "active_id": 41, "began_at": T0, "updated_at": FAR, "records": 9,

@@ -9,16 +9,7 @@ import sqlalchemy as sa
 from aemon.operations.lists.pages import to_cursor
 from aemon.store.schema.tables import episodes
 from tests.web.api.conftest import ODD_NAMES
-
-
-def episode(began, number, **changes):
-    row = {
-        "id": number, "monitor": "pumps", "entity": "p1", "state": "closed", "started_at": began,
-        "ended_at": began + timedelta(minutes=5), "records": 3, "severity": "warning",
-        "peak_exceedance": 2.0, "peak_record_key": "7", "feature": "flow", "blame": {"flow": 1.0},
-        "calm_records": 0, "updated_at": began, "opened_at": began,
-    }  # fmt: skip
-    return {**row, **changes}
+from tests.web.api.made_episodes import episode
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The contents of the web pages, without HTML and HTTP."""

@@ -1,0 +1,1 @@
+"""The web pages for people: routes that read a request, call an operation, and fill a template."""
