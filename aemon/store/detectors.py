@@ -95,12 +95,11 @@ def save_detector(
         StaleWatermarkError: another detector was stored meanwhile; nothing was written.
         StoreError: the database fails.
     """
-    now = store.now()
-    own = detectors.c.monitor == monitor
+    now, own = store.now(), detectors.c.monitor == monitor
     with store.writing() as connection:
         take_turns(connection, monitor)
-        newest = connection.execute(sa.select(sa.func.max(detectors.c.version)).where(own))
-        version = (newest.scalar() or 0) + 1
+        newest = sa.select(sa.func.max(detectors.c.version)).where(own)
+        version = (connection.execute(newest).scalar() or 0) + 1
         if after is not None and version != after + 1:
             raise StaleWatermarkError(
                 f"{monitor}: another daemon has trained detector {version - 1}"
