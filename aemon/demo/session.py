@@ -62,7 +62,7 @@ def run_demo(
     folder: Path, screen: DemoScreen, files: DemoFiles, *, seed: int, seconds: float | None,
     clock: Clock = utc_now,
 ) -> DemoResult:  # fmt: skip
-    """Run a demo until `seconds` have passed, Ctrl-C or SIGTERM; then stop all its processes.
+    """Run a demo until Ctrl-C or SIGTERM, or for `seconds`; then stop all its processes.
 
     Raises:
         DemoFailedError: a process ended by itself; the message has its last output.
@@ -194,7 +194,7 @@ def _ready(files: DemoFiles) -> bool:
 
 
 class _Watch:
-    """A reader of the store that remembers which flagged records were shown."""
+    """A reader of the store; the reader remembers which flagged records were shown."""
 
     def __init__(self, store: Store, config: Config) -> None:
         self._store = store

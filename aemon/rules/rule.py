@@ -127,7 +127,8 @@ class Alert:
 
     Attributes:
         name: the name of the alert.
-        severity: `critical` if action is needed now, `warning` if today; `info` is for reference.
+        severity: `critical` if action is needed now, `warning` if action is needed today; `info` is
+            for reference.
         expression: the PromQL expression of the rule.
         hold: how long the expression must hold before the alert fires.
         summary: one line; `{{ $labels.monitor }}` stands for the monitor.
@@ -137,8 +138,9 @@ class Alert:
         calm: series on which the alert must not fire.
         after: how long a test plays `fires` until the expression holds.
         waits: whether a test also checks that the alert is silent after half of `after` + `hold`.
-        carries: labels of the expression's result, beside the labels of the rule.
-        becomes: template in the texts -> the text that Prometheus replaces it by in the test.
+        carries: labels of the expression's result, in addition to the labels of the rule.
+        becomes: template in the texts -> the text by which Prometheus replaces the template in the
+            test.
         episodes_of: the severity of the episodes that the alert reports unless `notify` reports
             them; empty for an alert that reports no episodes.
     """

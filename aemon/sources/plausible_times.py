@@ -1,4 +1,4 @@
-"""Checks of event times: the last record with a plausible time, and the last readable time."""
+"""Finds the last record with a plausible time, and the last readable time."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -79,7 +79,7 @@ def test_a_broken_source_and_one_that_has_fallen_silent(trained):
     assert todo
     ((what, todo),) = about(found, "source", "warning")
     assert re.match(r"pumps: the newest record is \d+d.* old, and stale_after is 15m", what)
-    assert "see whether records still arrive" in todo
+    assert "check whether records still arrive" in todo
     change(trained, "min_records", "stale_after: never\n    min_records")
     assert about(findings(trained, ExitCode.FAILED), "source", "warning") == []
     assert about(found, "detector", "warning")[0] == (

@@ -21,7 +21,10 @@ from aemon.sources.file_systems.opening import FilePath, below
 from aemon.sources.file_systems.system import UnreachableError
 
 MOST_BESIDE = 100
-"""Number of files in a missing file's folder that are searched for its content, newest first."""
+"""At most this many files are searched for the content of a missing file, newest first.
+
+They are the files of the missing file's folder.
+"""
 
 KNOW_BY_KEY = (
     "set key: NAME to the column that identifies a record, so that no record is judged twice; or "

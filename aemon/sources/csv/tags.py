@@ -120,8 +120,8 @@ def complete_until(
 ) -> tuple[np.datetime64 | None, list[str]]:
     """Return the time up to which records are complete, and the files that records wait for.
 
-    If the newest time of a file is before that of another file, records wait for this file, at most
-    `wait`.
+    Records wait, at most `wait`, for a file whose newest time is before the newest time of another
+    file.
 
     Args:
         tags: the state of each file, by name; `lags_since` is updated.

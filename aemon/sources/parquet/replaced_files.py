@@ -13,7 +13,7 @@ from aemon.sources.parquet.footers import Footer
 from aemon.sources.parquet.places import MOST_MISSING, Place
 
 _log = logging.getLogger(__name__)
-_MOST_COMPARED = 100  # rows with the time of the last read record
+_MOST_COMPARED = 100  # maximum rows compared of those with the time of the last read record
 
 TimesOf = Callable[[str], npt.NDArray[np.datetime64]]
 MarkOf = Callable[[str, int], str]

@@ -1,4 +1,4 @@
-"""Guesses for a Prometheus server: a monitor for each job, with queries for the job's metrics."""
+"""Guessed monitors for a Prometheus server: one for each job, with queries for its metrics."""
 
 import re
 from collections.abc import Sequence

@@ -23,7 +23,7 @@ class Series:
     """One time series of a request.
 
     Attributes:
-        labels: undecoded labels, as sent; one sender sends equal labels for the same series.
+        labels: undecoded labels, as sent; a sender sends the same bytes for the same series.
         samples: (milliseconds since 1970, value) of each sample, in the order of the request.
         histograms: number of native histograms in the series; their values are not decoded.
     """

@@ -90,8 +90,8 @@ class SqlTable:
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """Return at most `limit` records after a watermark (None: from the start), oldest first.
 
-        If there are late records, a call returns only these, in the order of their keys; later
-        calls return the other records.
+        If there are late records, a call returns only late records, in the order of their keys;
+        later calls return the other records.
         """
         behind = self._behind(after, limit)
         if behind is not None:
@@ -122,7 +122,7 @@ class SqlTable:
                 f"{gone} key{'' if gone == 1 else 's'} missing below the newest {self._roles.key}"
             )
             within = format_duration(LOOKED_FOR)
-            warnings = (*warnings, f"{keys} did not appear within {within}: given up")
+            warnings = (*warnings, f"{keys} did not appear within {within}; given up")
         return Fetched(
             table=rows.readable(),
             watermark=mark,

@@ -118,4 +118,4 @@ def test_a_folder_that_may_not_be_listed_or_entered_is_told_and_not_taken_for_em
             find_files(closed / name)
     assert str(closed) in told.value.message
     assert "Permission denied" in told.value.message
-    assert "let the user that aemon runs as" in told.value.todo
+    assert "give the user that aemon runs as" in told.value.todo
