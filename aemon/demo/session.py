@@ -107,7 +107,7 @@ def run_demo(
 
 
 def _plant(files: DemoFiles, seed: int, seconds: float | None) -> list[str]:
-    """Return the Python arguments that run the plant for `seconds`; None: until it is stopped."""
+    """Return the Python arguments that run the plant for `seconds`; None: without a time limit."""
     size = PLANT_SIZES[files.source]
     options = {
         "--url": files.plant_url,

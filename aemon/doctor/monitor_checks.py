@@ -228,7 +228,7 @@ def runs(store: Store, config: Config) -> Iterator[Finding]:
         if count:
             fine = False
             what = f"{name}: {count} runs were lost in the last day, because their daemon died"
-            todo = "find out why the daemon died, such as a kill, too little memory or a power cut"
+            todo = "find out why the daemon died, for example of too little memory or a power cut"
             yield warning("runs", what, todo)
     if fine:
         yield ok("runs", "no run of the last day failed, timed out, started too late or was lost")

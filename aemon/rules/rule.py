@@ -72,7 +72,7 @@ class Scope:
         return names is not None and not (self.monitors and set(self.monitors) <= set(names))
 
     def most(self, name: str, *matchers: str) -> str:
-        """Return PromQL for one number for each monitor: the largest that any daemon exports."""
+        """Return PromQL for one number for each monitor: the largest number of all daemons."""
         return f"max by (monitor) ({self.series(name, *matchers)})"
 
     def grown(self, window: str, name: str, *matchers: str) -> str:

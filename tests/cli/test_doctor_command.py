@@ -111,7 +111,8 @@ def test_runs_that_ended_badly_and_runs_that_were_lost(trained):
                 f"INSERT INTO runs ({', '.join(row)}) VALUES ({marks})", tuple(row.values())
             )
     told = about(findings(trained), "runs", "warning")
-    assert ("pumps: 1 score runs failed in the last day", "the last: no such table: x") in told
+    reason = "reason of the last run: no such table: x"
+    assert ("pumps: 1 score runs failed in the last day", reason) in told
     assert any("1 runs were lost" in what for what, _ in told)
 
 

@@ -28,7 +28,7 @@ from aemon.sources.file_systems.opening import FilePath
 
 MOST_COLUMNS = 10_000  # more columns take minutes to read and hours of training
 BLANKS = "blanks"
-"""The value of the setting `separator` for fields with any run of blanks and tabs between them."""
+"""The value of the setting `separator` if any run of blanks and tabs separates two fields."""
 
 
 SEPARATORS = {",": "','", ";": "';'", "\t": '"\\t"', "|": "'|'", " ": BLANKS}

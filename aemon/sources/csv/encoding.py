@@ -59,9 +59,10 @@ def _without_mark(head: bytes) -> str:
 
 
 def raw_lines(file: BinaryIO, encoding: Encoding) -> Iterator[tuple[bytes, int]]:
-    """Yield each line from the current place, with its line end, and its length in bytes.
+    """Yield (line, length) from the current place: a line with its end, and its length.
 
-    The last line may have no line end. A line above `MOST_LINE_BYTES` is replaced by `TOO_LONG`.
+    The length is in bytes. The last line may have no line end. A line above `MOST_LINE_BYTES` is
+    replaced by `TOO_LONG`.
     """
     if encoding.ending != b"\n":
         yield from _split(file, encoding)

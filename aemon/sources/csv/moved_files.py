@@ -58,7 +58,7 @@ class Located:
         return [*extra, *files.read.items()]
 
     def next_generation(self, name: str) -> int:
-        """Return the generation of a new file: 0, or the largest known for its name plus 1."""
+        """Return the generation of a new file: 0, or the last generation of its name plus 1."""
         known = [p.generation for key, p in self.all.items() if (p.name or key) == name]
         return max(known, default=-1) + 1
 

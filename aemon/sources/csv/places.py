@@ -19,7 +19,7 @@ One is not enough: the last record of a file may be corrected later.
 """
 
 MOST_KEPT_WHOLE = 200
-"""Number of files for which a position keeps fingerprints of records, to limit its size."""
+"""A position keeps fingerprints of records for at most this many files; this limits its size."""
 
 _ORDER = "/order"
 """Key of the order of day and month in a position; no name of a file begins with a slash."""

@@ -89,7 +89,7 @@ def _fitted(text: bytes, header: Header) -> bytes | None:
 
 
 def _without_ends(text: bytes, mark: bytes, surplus: int) -> bytes | None:
-    """Remove the last `surplus` fields of a line; return None if one of them is not empty."""
+    """Remove the last `surplus` fields of a line; return None if such a field is not empty."""
     for _ in range(surplus):
         text, _, end = text.rpartition(mark)
         if end.strip():

@@ -99,7 +99,7 @@ def stem_of(name: str) -> str:
 
 
 def rounded_down(times: Times, step: timedelta | None) -> Times:
-    """Return N times, each rounded down to the beginning of its step; step None: unchanged."""
+    """Return N times, each rounded down to the beginning of its step; unchanged without a step."""
     if step is None:
         return times
     length = round(step / timedelta(microseconds=1))

@@ -19,7 +19,7 @@ class RangeReader(io.RawIOBase):
     Args:
         system: the file system, for its errors.
         path: path of the file on the file system.
-        file: the file object of fsspec; other readers may use it and change its position.
+        file: the file object of fsspec; other readers may use this object and change its position.
     """
 
     def __init__(self, system: FileSystem, path: str, file: Any) -> None:

@@ -75,7 +75,7 @@ class Deliveries:
     def remember(self, notes: Iterable[str], wake: Callable[[], None]) -> None:
         """Restore notes of an earlier process.
 
-        From now on, `wake` is called when many messages wait and should be taken at once.
+        From now on, `wake` is called when many messages wait and should be taken soon.
         """
         self._wake = wake
         for note in notes:

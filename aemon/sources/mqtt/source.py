@@ -193,7 +193,7 @@ def _shown(delivery: Delivery) -> str:
 
 
 def _beginnings(times: npt.NDArray[np.datetime64], every: timedelta) -> list[datetime | str]:
-    """Return for each of N times the beginning of its record, or the reason if it is unusable.
+    """Return for each of N times the beginning of its record; for an unusable time, the reason.
 
     >>> _beginnings(np.array(["2026-03-01T10:00:07", "NaT"], "datetime64[us]"), timedelta(seconds=5))
     [datetime.datetime(2026, 3, 1, 10, 0, 5, tzinfo=datetime.timezone.utc), 'no_time']

@@ -144,6 +144,6 @@ class Starts:
 
 
 def _next_generation(name: str, places: Mapping[str, Place]) -> int:
-    """Return the generation of a new file: 0, or the largest known for its name plus 1."""
+    """Return the generation of a new file: 0, or the last generation of its name plus 1."""
     known = [place.generation for at, place in places.items() if (place.name or at) == name]
     return max(known, default=-1) + 1

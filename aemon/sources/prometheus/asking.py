@@ -24,7 +24,7 @@ from aemon.sources.prometheus.steps import Steps
 from aemon.threads import thread_errors
 
 AT_ONCE = 6
-"""Queries sent at the same time: by default a server evaluates at most 20 from all its clients."""
+"""Number of queries sent at the same time; a server evaluates, by default, 20 for all clients."""
 
 MOST_POINTS = 11_000
 """Maximum number of steps in one query: Prometheus refuses more steps."""

@@ -1,4 +1,4 @@
-"""Guessed monitors for a Prometheus server: one for each job, with queries for its metrics."""
+"""A guessed monitor for each job of a Prometheus server, with queries for the job's metrics."""
 
 import re
 from collections.abc import Sequence

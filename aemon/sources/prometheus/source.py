@@ -20,7 +20,7 @@ from aemon.sources.prometheus.steps import Steps, step_at, time_of
 from aemon.sources.source import Fetched
 
 GROWTH = 8
-"""A query asks for at most this many times the steps of the query before.
+"""A query asks for at most this many times as many steps as the previous query.
 
 Its steps may hold many more entities.
 """
@@ -223,7 +223,7 @@ class PrometheusQueries:
         return Steps(first=end - (count - 1) * self._seconds, count=count, seconds=self._seconds)
 
     def _table(self, steps: Steps, read: _Reading) -> pd.DataFrame:
-        """Return the records of some steps; if the server refuses to read them, read each half."""
+        """Return the records of some steps; read each half if the server refuses the whole."""
         try:
             table = self._queried(steps, read)
         except TooMuchError as error:

@@ -15,7 +15,7 @@ _WHOLE = 2**64
 _DOUBLE = struct.Struct("<d")
 
 _Field = tuple[int, int, int, int]
-"""Number and wire type of a field; begin and end of its content, or a varint's value and 0."""
+"""Number and wire type of a field, and begin and end of its content; for a varint, value and 0."""
 
 
 @dataclass(frozen=True, slots=True)

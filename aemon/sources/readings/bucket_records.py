@@ -132,7 +132,7 @@ class BucketRecords:
 
     @property
     def _needed(self) -> list[str]:
-        """The columns that the settings name; a row without one of them has a missing value."""
+        """The columns that the settings name; the value of a column that a row lacks is missing."""
         settings = self._settings
         names = [] if settings.pivot is None else [settings.pivot.name, settings.pivot.value]
         if settings.row_quality is not None:

@@ -211,7 +211,7 @@ class SqlTable:
         )
 
     def _is_gone(self, position: dict[str, Any]) -> bool:
-        """Return whether no row has the watermark's key, but there are rows up to its time."""
+        """Return whether rows up to a position's time exist, but no row with the position's key."""
         if self._scalar(self._order.with_key(position)) is not None:
             return False
         return self._scalar(self._order.largest_key(position)) is not None

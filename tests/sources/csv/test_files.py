@@ -91,7 +91,7 @@ def test_a_closed_folder_among_others_is_told_and_the_others_are_read(mode):
             for fetched in (source.fetch(None, 9), source.newest(None, 9)):
                 (told,) = fetched.warnings
                 assert told.startswith(
-                    "aemon has no permission to list or enter a folder: closed; let the user"
+                    "aemon has no permission to list or enter a folder: closed; give the user"
                 )
                 assert len(fetched.table) > 0
             assert other.fetch(None, 9).warnings == ()  # which does not mean it
