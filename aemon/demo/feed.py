@@ -41,7 +41,7 @@ class Feed:
         self._next_tick = 0
 
     def until(self, now: datetime) -> tuple[list[Reading], list[PlantedFault]]:
-        """Return the readings up to now that were not returned before, and faults that begin."""
+        """Return the readings since the last call, up to `now`, and the faults that begin then."""
         elapsed = (now - self._started_at).total_seconds()
         first, last = (
             self._next_tick,

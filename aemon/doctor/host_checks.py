@@ -82,7 +82,7 @@ def training(_config: Config, _path: Path) -> Finding:
 
 
 def memory(config: Config, _path: Path) -> Finding:
-    """Check that training workers may not take more memory than is available."""
+    """Check that the memory limits of training workers fit into the available memory."""
     limits = sorted((one.life.train_memory for one in config.monitors.values()), reverse=True)
     largest = limits[: config.trainings_at_once]
     needed = sum(largest)

@@ -33,7 +33,7 @@ from aemon.store.store import Store
 
 LATELY = timedelta(days=1)
 UNTOUCHED = timedelta(hours=1)
-"""The last line of a file that has not changed for this time is not being written any more."""
+"""If a file has not changed for this time, its last line is not being written any more."""
 
 REJECTED_SHARE = 0.01
 """The largest share of rejected records that is not reported, as in AemonRecordsRejected."""
@@ -228,8 +228,11 @@ def runs(store: Store, config: Config) -> Iterator[Finding]:
         if count:
             fine = False
             what = f"{name}: {count} runs were lost in the last day, because their daemon died"
-            todo = "find out why the daemon died, for example of too little memory or a power cut"
-            yield warning("runs", what, todo)
+            yield warning(
+                "runs",
+                what,
+                "find out why the daemon died, for example of too little memory or a power cut",
+            )
     if fine:
         yield ok("runs", "no run of the last day failed, timed out, started too late or was lost")
 

@@ -62,12 +62,12 @@ class Scope:
         return f"{name}{{{joined}}}" if joined else name
 
     def not_notified(self, severity: str) -> tuple[str, ...]:
-        """Return a matcher that excludes monitors whose episodes `notify` reports, if any."""
+        """Return a matcher without the monitors whose episodes `notify` reports; empty if none."""
         names = self.notified.get(severity, ())
         return (_monitor_matcher("!~", names),) if names else ()
 
     def needs(self, severity: str) -> bool:
-        """Return whether a rule must report episodes of a severity, because `notify` omits some."""
+        """Return whether a rule reports episodes of a severity that `notify` does not report."""
         names = self.notified.get(severity, ())
         return names is not None and not (self.monitors and set(self.monitors) <= set(names))
 

@@ -10,7 +10,7 @@ EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def moment(seconds: int) -> datetime:
-    """Return the time this number of seconds after the beginning of every world."""
+    """Return the time that is `seconds` after the beginning of every world."""
     return EPOCH + timedelta(seconds=seconds)
 
 

@@ -21,9 +21,9 @@ from aemon.sources.file_systems.opening import FilePath, below
 from aemon.sources.file_systems.system import UnreachableError
 
 MOST_BESIDE = 100
-"""At most this many files are searched for the content of a missing file, newest first.
+"""At most this many files of a missing file's folder are searched for its content.
 
-They are the files of the missing file's folder.
+The newest files are searched first.
 """
 
 KNOW_BY_KEY = (

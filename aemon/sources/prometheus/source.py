@@ -193,7 +193,7 @@ class PrometheusQueries:
         return max(0, end - (self._history_steps() - 1) * self._seconds)
 
     def _oldest_known(self, end: int) -> int:
-        """Return the first step of the history, or of the data if this is known and later."""
+        """Return the later of the history's first step and the first step known to have data."""
         step, found_at = self._oldest
         known = step if time.monotonic() - found_at < KNOWN_SECONDS else 0
         return max(self._first(end), known)

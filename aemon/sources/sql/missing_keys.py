@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Missing = list[tuple[int, int, str]]
-"""Ranges of missing keys: first key, last key, and time when noticed (ISO 8601, UTC)."""
+"""Ranges of missing keys: first key, last key, and time of discovery (ISO 8601, UTC)."""
 
 LOOKED_FOR = timedelta(minutes=10)  # longer transactions are rare; their keys count as given up
 WIDEST = 1_000  # keys; a wider gap shows a sequence that was moved on, or keys without a sequence

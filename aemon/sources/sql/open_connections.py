@@ -98,7 +98,7 @@ def _cancel(connection: Any) -> None:
 
 
 def _try_to_let_the_server_look(connection: Any, record: Any) -> None:
-    """Note on a connection whether the server can check that the client is still running.
+    """Find out whether the server can check that the client still runs; keep the answer.
 
     Servers that only use PostgreSQL's protocol may lack this check.
     """
