@@ -59,7 +59,7 @@ class Burst:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BurstChange:
-    """A change of a burst: it began, with one record, or it ended (`over`)."""
+    """A change of a burst: the burst began, with one record, or the burst ended (`over`)."""
 
     burst: Burst
     over: bool

@@ -18,8 +18,8 @@ class PlantSize:
 
     Attributes:
         pumps: number of pumps.
-        past_seconds: age of the plant's first reading when the plant starts; the readings of this
-            period are sent at once.
+        past_seconds: age of the plant's first reading when the plant starts; all readings of this
+            period are sent together at the start.
         first_fault_seconds: time from the plant's first reading to its first fault.
     """
 

@@ -41,7 +41,7 @@ class Feed:
         self._next_tick = 0
 
     def until(self, now: datetime) -> tuple[list[Reading], list[PlantedFault]]:
-        """Return the readings up to now that were not returned before, and faults that begin."""
+        """Return the readings since the last call, up to `now`, and the faults that begin then."""
         elapsed = (now - self._started_at).total_seconds()
         first, last = (
             self._next_tick,
@@ -173,8 +173,10 @@ def _parser() -> argparse.ArgumentParser:
         default=FIRST_FAULT_SECONDS,
         help="seconds until the first planted fault (default %(default)s)",
     )
-    parser.add_argument("--pumps", type=int, default=len(PUMPS), help="(default %(default)s)")
-    parser.add_argument("--past", type=float, default=0, help="begin this many seconds ago")
+    parser.add_argument(
+        "--pumps", type=int, default=len(PUMPS), help="number of pumps (default %(default)s)"
+    )
+    parser.add_argument("--past", type=float, default=0, help="age of the first reading in seconds")
     outputs = parser.add_mutually_exclusive_group()
     outputs.add_argument(
         "--publish", type=int, metavar="PORT", help="port of the MQTT broker that gets the readings"

@@ -106,7 +106,10 @@ class Plant:
         return Readings(pump=pump, seconds=seconds, load=load, throttled=throttled, numbers=numbers)
 
     def _load(self, pump: str, seconds: Floats) -> tuple[Floats, Floats]:
-        """Return the load (T,) and the valve (T,) at `seconds` (T,) since the plant started."""
+        """Return the load and the valve at `seconds` (T,) since the plant started.
+
+        The load is (T,). The valve is (T,): 1 where the valve is throttled, 0 where it is open.
+        """
         _, phases = self._points[pump]
         day = np.sin(2 * np.pi * seconds / _DAY_SECONDS + phases[0])
         swing = np.sin(2 * np.pi * seconds / _SWING_SECONDS + phases[1])
@@ -121,7 +124,7 @@ class Plant:
         return load - _THROTTLED_LOAD * throttled[here], throttled[here]
 
     def _step(self, pump: str, number: int) -> tuple[float, float]:
-        """Return the level and the valve of one step of the load.
+        """Return the level of the load in one step, and the valve: 1 throttled, 0 open.
 
         In one round the valve is throttled at every second level, and in the next round at all
         other levels.

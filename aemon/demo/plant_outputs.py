@@ -1,4 +1,4 @@
-"""Outputs of the plant beside its database: messages to an MQTT broker, metrics for Prometheus."""
+"""Sends the plant's readings as messages to an MQTT broker, or as metrics to Prometheus."""
 
 import contextlib
 import json
@@ -77,7 +77,7 @@ class _Messages:
         self._newest: paho.MQTTMessageInfo | None = None
 
     def wait(self, stop: Callable[[], bool]) -> None:
-        """Return at once: a broker takes messages at any time."""
+        """Return immediately, because a broker takes messages at any time."""
 
     def send(self, readings: Iterable[Reading]) -> None:
         """Hand readings to the client, which sends them in its own thread."""

@@ -79,7 +79,7 @@ def fault_schedule(
 
 
 def plant_faults(plant: Plant, healthy: Readings, faults: Iterable[Fault]) -> Readings:
-    """Return a pump's readings, with the effect of each fault of this pump while it lasts."""
+    """Return a pump's readings with the effects of its faults, each while the fault lasts."""
     numbers = dict(healthy.numbers)
     for fault in faults:
         age = healthy.seconds - fault.start_seconds

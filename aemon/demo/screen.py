@@ -228,11 +228,11 @@ def _burst_end(burst: Burst) -> Text:
 
 
 def _blame(blame: Blame) -> str:
-    return f"{blame.column} {_value(blame.observed)} for {_value(blame.expected)}"
+    return f"{blame.column} {_value(blame.observed)} (expected {_value(blame.expected)})"
 
 
 def _value(value: float | str | None) -> str:
-    """Return a value as short text: a number with four digits, or whole if it is large.
+    """Return a value as short text: a number with four digits, a large number without decimals.
 
     >>> _value(5.12345), _value("12.3456789"), _value(123456.7), _value("open"), _value(None)
     ('5.123', '12.35', '123,457', 'open', 'nothing')

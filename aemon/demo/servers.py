@@ -52,7 +52,7 @@ class Server:
     Attributes:
         command: the program and its arguments.
         log: the file for the output of the server.
-        note: a sentence for the screen: how a person can see the data in the server.
+        note: a sentence for the screen that shows a person how to see the data in the server.
     """
 
     source: DemoSource

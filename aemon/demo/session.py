@@ -62,7 +62,7 @@ def run_demo(
     folder: Path, screen: DemoScreen, files: DemoFiles, *, seed: int, seconds: float | None,
     clock: Clock = utc_now,
 ) -> DemoResult:  # fmt: skip
-    """Run a demo until `seconds` have passed, Ctrl-C or SIGTERM; then stop all its processes.
+    """Run a demo until Ctrl-C or SIGTERM, or for `seconds`; then stop all its processes.
 
     Raises:
         DemoFailedError: a process ended by itself; the message has its last output.
@@ -107,7 +107,7 @@ def run_demo(
 
 
 def _plant(files: DemoFiles, seed: int, seconds: float | None) -> list[str]:
-    """Return the Python arguments that run the plant for `seconds`; None: until it is stopped."""
+    """Return the Python arguments that run the plant for `seconds`; None: without a time limit."""
     size = PLANT_SIZES[files.source]
     options = {
         "--url": files.plant_url,
@@ -194,7 +194,7 @@ def _ready(files: DemoFiles) -> bool:
 
 
 class _Watch:
-    """A reader of the store that remembers which flagged records were shown."""
+    """A reader of the store; the reader remembers which flagged records were shown."""
 
     def __init__(self, store: Store, config: Config) -> None:
         self._store = store

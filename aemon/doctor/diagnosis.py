@@ -21,7 +21,7 @@ P = ParamSpec("P")
 
 
 def diagnose(path: Path) -> Iterator[Finding]:
-    """Yield the findings of all checks; a check follows the checks that it depends on."""
+    """Yield the findings of all checks; each check runs after the checks that it depends on."""
     try:
         config = load_config(path)
     except AemonError as broken:
@@ -71,7 +71,7 @@ def _store(config: Config) -> Iterator[Finding]:
         yield ok("store", f"{address} answers")
         if revision != revisions.HEAD_REVISION:
             what = f"the store has schema {revision}; this aemon needs {revisions.HEAD_REVISION}"
-            yield error("schema", what, "back the store up, then: aemon db upgrade")
+            yield error("schema", what, "make a backup of the store, then: aemon db upgrade")
             return
         for check in (*store_checks.CHECKS, *monitor_checks.OF_STORE):
             yield from _found(check.__name__, check, store, config)

@@ -1,4 +1,4 @@
-"""Checks of monitors: their sources, detectors, runs and records."""
+"""The checks of monitors: their sources, detectors, runs and records."""
 
 import time
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ from aemon.store.store import Store
 
 LATELY = timedelta(days=1)
 UNTOUCHED = timedelta(hours=1)
-"""The last line of a file that has not changed for this time is not being written any more."""
+"""If a file has not changed for this time, its last line is not being written any more."""
 
 REJECTED_SHARE = 0.01
 """The largest share of rejected records that is not reported, as in AemonRecordsRejected."""
@@ -83,7 +83,7 @@ def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
             "source",
             f"{name}: the newest record is {_age(age)} old, and stale_after is "
             f"{format_duration(stale)}",
-            "see whether records still arrive; a wrong time zone looks like this, too; if records "
+            "check whether records still arrive, and whether the time zone is right; if records "
             "are rare, raise stale_after",
         )
     what = f"{name}: the newest record is of {newest:%Y-%m-%d %H:%M:%S} UTC"
@@ -91,7 +91,7 @@ def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
         what += (
             "; keys do not show which records are new: a new record is not found if it is more "
             f"than {format_duration(LOOK_BACK)} older than the newest record; set lateness to "
-            "look longer"
+            "look further back"
         )
     return ok("source", what)
 
@@ -131,7 +131,7 @@ def _unread_of(config: Config, found: dict[str, Files]) -> Iterator[Finding]:
                 f"{name}: no monitor reads {len(left)} {files_left} in the watched folders: "
                 f"{listed(left, files.base)}"
             )
-            todo = "use a pattern as path to name the files to be read, such as path: exports/*.txt"
+            todo = "set path to a pattern that fits the files to read, such as path: exports/*.txt"
             yield warning("files", what, todo)
 
 
@@ -142,7 +142,7 @@ def _is_one_file(settings: MonitorSettings, files: Files) -> bool:
 
 
 def open_ends(config: Config, clock: Clock) -> Iterator[Finding]:
-    """Find finished files whose last line has no line end, so that this line is not read."""
+    """Find finished files whose last line has no line end; aemon does not read this line."""
     since = (clock() - UNTOUCHED).timestamp()
     for name, settings in config.monitors.items():
         if not isinstance(settings.source, CsvSource):
@@ -220,7 +220,7 @@ def runs(store: Store, config: Config) -> Iterator[Finding]:
         if bad.monitor in config.monitors:
             fine = False
             what = f"{bad.monitor}: {bad.count} {bad.job} runs {bad.outcome} in the last day"
-            todo = f"reason of the last: {bad.reason}" if bad.reason else "see the table runs"
+            todo = f"reason of the last run: {bad.reason}" if bad.reason else "see the table runs"
             yield warning("runs", what, todo)
     for name, settings in config.monitors.items():
         longest = max(settings.score_timeout, settings.train_timeout)
@@ -228,7 +228,11 @@ def runs(store: Store, config: Config) -> Iterator[Finding]:
         if count:
             fine = False
             what = f"{name}: {count} runs were lost in the last day, because their daemon died"
-            yield warning("runs", what, "find out why: killed, out of memory, power cut?")
+            yield warning(
+                "runs",
+                what,
+                "find out why the daemon died, for example of too little memory or a power cut",
+            )
     if fine:
         yield ok("runs", "no run of the last day failed, timed out, started too late or was lost")
 
@@ -279,10 +283,10 @@ def records(store: Store, config: Config) -> Iterator[Finding]:
 
 
 def _of_rows(store: Store, name: str, source: SqlSource) -> Watermark | None:
-    """Return the watermark of the table; None if there is none.
+    """Return the watermark of the table; None if the table has no watermark yet.
 
-    If a record is made from several table rows, the watermark of the monitor contains that of the
-    table.
+    If a record is made from several table rows, the watermark of the monitor contains the watermark
+    of the table.
     """
     mark = store.mark(name).watermark
     if not source.holds_readings:

@@ -1,4 +1,4 @@
-"""Checks of the results database, and of the daemons that share it."""
+"""The checks of the results database, and of the daemons that share this database."""
 
 import shutil
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def space(store: Store, _config: Config) -> Iterator[Finding]:
     file = Path(str(store.engine.url.database)).resolve()
     free = shutil.disk_usage(file.parent).free
     what = f"{free / 1e9:.1f} GB are free in {file.parent}"
-    todo = "make space, or keep less: see retention and keep in the configuration"
+    todo = "free disk space, or keep fewer results: see retention and keep in the configuration"
     if free < TOO_LITTLE_SPACE:
         yield error("space", what, todo)
     elif free < LITTLE_SPACE:
@@ -76,10 +76,10 @@ def clocks(store: Store, _config: Config) -> Finding:
         way = "ahead of" if skew > timedelta(0) else "behind"
         return warning(
             "clocks",
-            f"the database's clock is {_rounded(abs(skew))} {way} this host's",
-            "synchronize both clocks by NTP: verdicts and runs carry this host's time",
+            f"the database's clock is {_rounded(abs(skew))} {way} this host's clock",
+            "synchronize both clocks by NTP: verdicts and runs have the time of this host's clock",
         )
-    return ok("clocks", "the database's clock and this host's agree")
+    return ok("clocks", "the database's clock and this host's clock agree")
 
 
 def watched(store: Store, config: Config) -> Iterator[Finding]:

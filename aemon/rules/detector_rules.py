@@ -11,7 +11,8 @@ BRIEF = "5m"
 """How long `AemonEpisode` fires for an episode that opened and closed between two scrapes."""
 
 BRIDGE = "2m"
-"""How long an open episode keeps firing while its daemon restarts or hands the monitor over."""
+"""How long the alert of an open episode lasts while its daemon restarts or hands over the monitor.
+"""
 
 OVERSPENT = 3
 """`AemonBudgetOverspent` fires if the number of episodes is larger than this factor times the

@@ -19,7 +19,9 @@ from aemon.rules.run_rules import RUN_ALERTS
 LADDER = tuple(
     timedelta(seconds=seconds) for seconds in (15, 60, 300, 900, 3600, 21_600, 86_400, 604_800)
 )
-"""Pauses are rounded up to these values if a configuration has more different pauses than these."""
+"""If a configuration has more different pauses than these values, each pause is rounded up to one
+of these values.
+"""
 
 _MINUTE = timedelta(minutes=1)
 

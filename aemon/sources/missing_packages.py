@@ -10,8 +10,8 @@ def missing_package(
 ) -> Exception:
     """Return the error to raise for a missing module.
 
-    For a client library this is a configuration error that says what to install; any other missing
-    module is a fault, and its error is returned unchanged.
+    If a client library is missing, the error is a configuration error that says what to install.
+    Any other missing module is a fault in aemon, and `error` is returned unchanged.
 
     Args:
         error: the error of the import.

@@ -1,4 +1,4 @@
-"""Checks of event times: the last record with a plausible time, and the last readable time."""
+"""Finds the last record with a plausible time, and the last readable time."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -17,8 +17,8 @@ def believable(times: Times, now: datetime, *, more: bool) -> int:
     """Return the number of records to read: up to the last record that may be the watermark.
 
     A record with a time too far ahead cannot be the watermark, because all later records would
-    be older than the watermark and never be read. A record with an unreadable time (NaT) can be
-    the watermark only if `more` records follow.
+    be older than the watermark and would never be read. A record with an unreadable time (NaT)
+    can be the watermark only if `more` records follow.
 
     Args:
         times: (N,) event times in reading order.

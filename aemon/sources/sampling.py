@@ -1,4 +1,4 @@
-"""Sampling in a thread at a steady pace, for values whose past cannot be read."""
+"""Takes samples in a thread at a steady pace, of values whose past cannot be read."""
 
 import logging
 import threading

@@ -22,7 +22,8 @@ class Writing:
 
     Attributes:
         order: order of day, month and year in dates of three numbers; None without such dates.
-        times_apart: if the time column holds only dates: the column with the times of day.
+        times_apart: the column with the times of day if the time column holds only dates; else
+            None.
         example: a value of the column `times_apart`.
     """
 

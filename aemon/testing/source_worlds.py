@@ -10,7 +10,7 @@ EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def moment(seconds: int) -> datetime:
-    """Return the time this number of seconds after the beginning of every world."""
+    """Return the time that is `seconds` after the beginning of every world."""
     return EPOCH + timedelta(seconds=seconds)
 
 
@@ -42,8 +42,8 @@ class StreamWorld:
     Attributes:
         stream: the stream under test.
         secret: a password of the stream, which no message may show.
-        keeps: whether the server or broker keeps records until they are acknowledged. If it does,
-            the world must have called `resume` on the stream.
+        keeps: whether the server or broker keeps records until they are acknowledged. If True, the
+            world must have called `resume` on the stream.
     """
 
     stream: Stream

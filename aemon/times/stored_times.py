@@ -1,4 +1,4 @@
-"""Reading times of a SQLite store, in all forms that SQLite's functions read.
+"""Reads the times in a SQLite store, in all forms that SQLite's functions read.
 
 A person may INSERT times in these forms.
 """

@@ -1,4 +1,4 @@
-"""Joining two columns, one with dates and one with times of day, to one column of times."""
+"""Joins two columns, one with dates and one with times of day, to one column of times."""
 
 from collections.abc import Sequence
 

@@ -79,7 +79,7 @@ def test_a_broken_source_and_one_that_has_fallen_silent(trained):
     assert todo
     ((what, todo),) = about(found, "source", "warning")
     assert re.match(r"pumps: the newest record is \d+d.* old, and stale_after is 15m", what)
-    assert "see whether records still arrive" in todo
+    assert "check whether records still arrive" in todo
     change(trained, "min_records", "stale_after: never\n    min_records")
     assert about(findings(trained, ExitCode.FAILED), "source", "warning") == []
     assert about(found, "detector", "warning")[0] == (
@@ -111,7 +111,8 @@ def test_runs_that_ended_badly_and_runs_that_were_lost(trained):
                 f"INSERT INTO runs ({', '.join(row)}) VALUES ({marks})", tuple(row.values())
             )
     told = about(findings(trained), "runs", "warning")
-    assert ("pumps: 1 score runs failed in the last day", "the last: no such table: x") in told
+    reason = "reason of the last run: no such table: x"
+    assert ("pumps: 1 score runs failed in the last day", reason) in told
     assert any("1 runs were lost" in what for what, _ in told)
 
 

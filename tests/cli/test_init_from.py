@@ -49,7 +49,7 @@ def test_a_database_gives_a_monitor_for_each_table_with_times(tmp_path):
     assert "key: id # the primary key" in text
     assert "# distinguishes records of the same time; 2 different values" in text
     assert "# Found, but not watched: pumps" in text
-    assert "times carry no zone" in text
+    assert "times have no zone" in text
     found = sources_of(tmp_path)
     readings = found["readings"]
     assert (readings.table, readings.time, readings.key, readings.entity) == (

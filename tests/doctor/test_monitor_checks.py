@@ -127,5 +127,7 @@ def test_keys_that_do_not_tell_which_records_are_new_are_told(tmp_path):
             SimpleNamespace(monitors={"pumps": one}), lambda: datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
         )
         told[key] = found.what
-    assert "more than 5m older than the newest record; set lateness to look longer" in told["id"]
+    assert (
+        "more than 5m older than the newest record; set lateness to look further back" in told["id"]
+    )
     assert "lateness" not in told["n"]

@@ -1,4 +1,4 @@
-"""A check that the records of several files are distinguished: by entity, key or time."""
+"""A check that entity, key or time distinguishes the records of several files."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,13 +11,16 @@ import numpy.typing as npt
 from aemon.errors import SourceConfigError
 
 OVERLAP_SHARE = 0.5
-"""Files that share more than this part of the shorter file's period were written in parallel."""
+"""Two files were written in parallel if they share more than this part of the shorter period."""
 
 MOST_COMPARED = 200
 """At most this many files are compared: the first in the order of names."""
 
 RECORDS_COMPARED = 20
-"""Number of records read at each end of a file; a shorter file may be only a test file."""
+"""Number of records read at each end of a file.
+
+A very short file is not compared, because it may be only a test file.
+"""
 
 _MOST_COLUMNS = 5  # in a message
 

@@ -13,11 +13,19 @@ from aemon.sources.file_systems.remote_path import RemotePath
 from aemon.sources.file_systems.system import CREDENTIALS
 
 ENDINGS = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zip")
-"""Endings of the files read in a folder, in upper or lower case; a pattern may name other files."""
+"""Only files with these endings, in upper or lower case, are read in a folder; a pattern may name
+other files.
+"""
 
-PERMIT = "let the user that aemon runs as list and enter the folder, and read its files"
+PERMIT = (
+    "give the user that aemon runs as permission to list and enter the folder, and to read its "
+    "files"
+)
 _MAGIC = frozenset("*?[")
-_STAYS = "files may be written later; a relative path starts at the folder aemon was started in"
+_STAYS = (
+    "correct the path, or write the files later; a relative path starts at the folder in which "
+    "aemon was started"
+)
 _MOST_NAMES = 5
 
 
@@ -71,7 +79,8 @@ def find_files(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:
     count = f"{len(beside)} file{'' if len(beside) == 1 else 's'}"
     raise SourceError(
         f"{path} holds {count}, and none is read: {listed(beside, found.base)}",
-        todo=f"only files that end in {endings[0]} are read; for others, write path: {pattern}",
+        todo=f"only files that end in {endings[0]} are read; to read other files, write path: "
+        f"{pattern}",
     )
 
 
@@ -137,7 +146,9 @@ def _permits(path: FilePath, rights: int) -> bool:
 
 
 def check_plain(path: FilePath) -> None:
-    """Raise an error for a pipe, device or socket: reading may not end, and removes records.
+    """Raise an error for a pipe, device or socket.
+
+    Reading a pipe may never end, and removes the records that were read.
 
     Raises:
         SourceConfigError: the path is a pipe, device or socket.
@@ -152,7 +163,7 @@ def check_plain(path: FilePath) -> None:
 def files_beside(files: Files, endings: tuple[str, ...] = ENDINGS) -> list[FilePath]:
     """Return the files that are not read, in the folders of the files that are read.
 
-    From the folders below, only the files with `endings` are returned.
+    Of the files in subfolders, only files with one of the `endings` are returned.
     """
     folders = in_order({path.parent for path in files.read.values()} | {files.base})
     # A bucket may hold millions of files in the folders below: these folders are not listed.
@@ -174,7 +185,7 @@ def _ends_in(path: FilePath, endings: tuple[str, ...]) -> bool:
 
 
 def was_rotated(path: FilePath, read: Iterable[FilePath]) -> bool:
-    """Return whether a file has the name of a read file plus a suffix, after a log rotation.
+    """Return whether a file's name is the name of a read file plus a suffix, as in log rotation.
 
     >>> was_rotated(Path("a.csv.1"), [Path("a.csv")])
     True

@@ -15,10 +15,13 @@ MOST_LINES_BELOW = 5
 """Number of lines, for example of units, that may stand between header and first record."""
 
 KNOWN_SHARE = 0.5
-"""A line with this share of the current column names is a header, also with new names in it."""
+"""A line with this share of the current column names is a header, even if it adds new names."""
 
 MARK = "#"
-"""A mark before the first name, or the first name itself: the number of fields below decides."""
+"""A `#` at the beginning of a header is a mark before the first name, or the first name itself.
+
+The number of fields in the line below decides.
+"""
 
 NO_NAME = "column_{}"
 """The name that a column without a name gets; columns are counted from 1."""
@@ -154,7 +157,7 @@ def names_pattern(header: Header) -> Callable[[bytes], object]:
 
 
 def next_header(line: Line, header: Header, search: HeaderSearch) -> Header | None:
-    """Return a line among the records as a new header; None for any other line.
+    """Return a line among the records as a new header; None for a line that is not a header.
 
     Raises:
         SourceConfigError: a new header lacks the column of time, key or entity, or has a name

@@ -41,7 +41,7 @@ class JoinedFiles(CsvFiles):
     A record is complete once every file holds a value at the time of the record or later, or once
     `join_wait` for the lagging files has passed. A complete record is handed over; a value that
     arrives later for this record is counted and left out. The watermark is the time of the last
-    record, so that files may be renamed or replaced.
+    record; files may therefore be renamed or replaced.
     """
 
     def __init__(self, settings: CsvSource, clock: Clock) -> None:
@@ -156,8 +156,8 @@ class JoinedFiles(CsvFiles):
             texts += one.warnings
             if one.late:
                 texts.append(
-                    f"{name}: {len(one.late)} values came too late for their records, the first of "
-                    f"{one.late[0].astype('datetime64[s]').item()}; a longer join_wait helps"
+                    f"{name}: {len(one.late)} values came too late for their records, the first "
+                    f"at {one.late[0].astype('datetime64[s]').item()}; a longer join_wait helps"
                 )
         for name in waited_for:
             newest = self._tags[name].newest

@@ -21,7 +21,10 @@ from aemon.sources.file_systems.opening import FilePath, below
 from aemon.sources.file_systems.system import UnreachableError
 
 MOST_BESIDE = 100
-"""Number of files in a missing file's folder that are searched for its content, newest first."""
+"""At most this many files of a missing file's folder are searched for its content.
+
+The newest files are searched first.
+"""
 
 KNOW_BY_KEY = (
     "set key: NAME to the column that identifies a record, so that no record is judged twice; or "
@@ -55,7 +58,7 @@ class Located:
         return [*extra, *files.read.items()]
 
     def next_generation(self, name: str) -> int:
-        """Return the generation of a new file: 0, or the largest known for its name plus 1."""
+        """Return the generation of a new file: 0, or the last generation of its name plus 1."""
         known = [p.generation for key, p in self.all.items() if (p.name or key) == name]
         return max(known, default=-1) + 1
 

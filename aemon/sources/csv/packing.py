@@ -1,4 +1,4 @@
-"""Open plain and compressed files; a compressed file is unpacked before it is read."""
+"""Opens plain and compressed files; a compressed file is unpacked before it is read."""
 
 import bz2
 import gzip

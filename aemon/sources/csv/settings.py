@@ -16,8 +16,8 @@ class FromPath(Settings):
     """The setting that takes the entity of a record from the name of its file."""
 
     from_path: str = Field(
-        description="regular expression, searched for in the file's name (below the folder); the "
-        "entity is its first group, or without a group the whole match: pump(\\d+)"
+        description="regular expression for the file's path below the folder, such as pump(\\d+); "
+        "the entity is the text of the first group, or of the whole match if there is no group"
     )
 
     @field_validator("from_path")
@@ -53,12 +53,13 @@ class CsvSource(StoredFiles):
     )
     join: Join = Field(
         None,
-        description="how files with one measurement each are joined: time makes a record of all "
-        "values at one time; a length such as 10s makes a record of all values within this length",
+        description="how to join files that hold one measurement each. 'time': one record of all "
+        "values with the same time; a length such as 10s: one record of all values within it",
     )
     join_wait: Duration = Field(
         timedelta(minutes=5),
-        description="how long a record waits for files without values at its time or later",
+        description="how long a record waits for a file that has no value yet at the record's "
+        "time or later",
     )
     separator: str = Field(
         ",",
@@ -67,8 +68,8 @@ class CsvSource(StoredFiles):
     )
     encoding: str | None = Field(
         None,
-        description="encoding of the text, such as cp1252; default: UTF-8, or UTF-16 if the file "
-        "shows it; lines that are not UTF-8 are read as cp1252",
+        description="encoding of the text, such as cp1252; default: UTF-8, or UTF-16 if the "
+        "file's first bytes are UTF-16; lines that are not UTF-8 are read as cp1252",
     )
     header_line: int | None = Field(
         None,

@@ -259,7 +259,7 @@ class CsvFiles:
             yield None
 
     def _shared(self, order: list[tuple[str, FilePath]]) -> Iterator[tuple[str, FilePath, float]]:
-        """Yield each file with the largest share of the remaining records that it may give.
+        """Yield each file with the largest share of the remaining records that the file may give.
 
         The share is 1, which means all. If each file has its own entity, the share is 1
         divided by the number of files left, so that every entity gets records.
@@ -293,7 +293,7 @@ class CsvFiles:
         return place_behind(file.text.file, start, taken, time)
 
     def _fetched(self, read: "Reading", given: Watermark | None, *, more: bool) -> Fetched:
-        """Return the collected records and a new watermark; without records, return `given`."""
+        """Return the collected records with a new watermark, or with `given` if there are none."""
         table = self._joined(read)
         mark, times = given, None
         if len(table):

@@ -1,4 +1,4 @@
-"""Find the place where reading begins in a file, and the place where reading ended."""
+"""Finds the place where reading begins in a file, and the place where reading ended."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -75,7 +75,7 @@ class Starts:
         return copied or begin, ""
 
     def _after(self, orphan: Place, file: OpenFile, begin: Place) -> tuple[Place, str]:
-        """Return the place where reading begins in a replacement of a file, and a warning."""
+        """Return the place where reading begins in a file that replaced another, and a warning."""
         found = self._resume(file, orphan)
         if found is not None:
             return found, ""

@@ -46,7 +46,7 @@ class Tables:
     def __init__(
         self, roles: Roles, times: Sequence[str], from_path: re.Pattern[str] | None
     ) -> None:
-        self.roles = roles  # the order of day and month is added once known
+        self.roles = roles  # the order of day and month is added once it is known
         self._times = times
         self._from_path = from_path
         own = None if roles.key == FILE_LINE else roles.key

@@ -99,7 +99,7 @@ def stem_of(name: str) -> str:
 
 
 def rounded_down(times: Times, step: timedelta | None) -> Times:
-    """Return N times, each rounded down to the beginning of its step; step None: unchanged."""
+    """Return N times, each rounded down to the beginning of its step; unchanged without a step."""
     if step is None:
         return times
     length = round(step / timedelta(microseconds=1))
@@ -120,8 +120,8 @@ def complete_until(
 ) -> tuple[np.datetime64 | None, list[str]]:
     """Return the time up to which records are complete, and the files that records wait for.
 
-    If the newest time of a file is before that of another file, records wait for this file, at most
-    `wait`.
+    Records wait, at most `wait`, for a file whose newest time is before the newest time of another
+    file.
 
     Args:
         tags: the state of each file, by name; `lags_since` is updated.

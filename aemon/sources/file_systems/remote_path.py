@@ -28,8 +28,8 @@ class Stat(NamedTuple):
 class RemotePath:
     """A file or folder of a remote file system.
 
-    A path that comes from a listing keeps its entry of the listing, so that a folder costs one
-    request and not one request for each file. `now` sends a new request.
+    A path that comes from a listing keeps its entry of the listing. A folder then costs one request
+    instead of one request for each file. `now` sends a new request.
 
     Args:
         system: the file system.
@@ -185,9 +185,9 @@ class RemotePath:
         return RangeReader(self.system, path, self.system.ask(open_file, path))
 
     def _listed(self, name: str, info: Mapping[str, Any]) -> "RemotePath":
-        """Return a path with its entry of a listing.
+        """Return a path from a listing; the path keeps its entry of the listing.
 
-        A link gets no entry, because its target is unknown.
+        The path of a link keeps no entry, because the target of the link is unknown.
         """
         return RemotePath(self.system, name, None if info.get("type") == "link" else info)
 

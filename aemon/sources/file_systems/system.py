@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 from aemon.errors import AemonError, SourceConfigError, SourceError
 from aemon.sources.file_systems.settings import PACKAGES, revealed, secret_texts
 
-CREDENTIALS = "check `storage`, and that this account may list the folder and read its files"
+CREDENTIALS = (
+    "check that the account in `storage` has permission to list the folder and to read its files"
+)
 _HOST_KEY = "not found in known_hosts"  # in a message of paramiko
 _MOST_SHOWN = 300  # characters of another library's message
 _T = TypeVar("_T")
@@ -107,14 +109,16 @@ class FileSystem:
         if _HOST_KEY in reason:
             todo = (
                 "compare the key that ssh-keyscan shows for this server with the server's own key; "
-                "then append the key to ~/.ssh/known_hosts, or to the file known_hosts of storage"
+                "then append the key to ~/.ssh/known_hosts, or to the file that `known_hosts` in "
+                "`storage` names"
             )
         return UnreachableError(f"{address} cannot be reached: {reason}", todo=todo)
 
     def _wrong_options(self, error: Exception, path: str) -> SourceConfigError:
         return SourceConfigError(
             f"{self.address(path)}: its file system does not accept these options: {self._shown(error)}",
-            todo=f"correct `storage`; the documentation of fsspec's {self._kind.__name__} lists them",
+            todo=f"correct `storage`; the documentation of fsspec's {self._kind.__name__} lists "
+            "all options",
         )
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The connection to a broker, which reconnects by itself and keeps its problem as an error."""
+"""The connection to a broker; it reconnects by itself, and keeps the reason of a failure."""
 
 import socket
 import ssl
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-KEEPALIVE_SECONDS = 30  # after this silence the client pings the broker, and then disconnects
+KEEPALIVE_SECONDS = (
+    30  # after this silence the client pings the broker; without an answer it disconnects
+)
 LONGEST_PAUSE_SECONDS = 30  # maximum pause between tries to connect: 1 s, 2 s, 4 s, ...
 LONGEST_EXPIRY_SECONDS = 2**32 - 2  # 2**32 - 1 means that a session never expires
 
@@ -185,7 +187,7 @@ class BrokerConnection:
             topics = ", ".join(f"{topic} ({reason})" for topic, reason in refused)
             self._problem = SourceConfigError(
                 f"the broker {self._settings.url} does not let aemon subscribe to {topics}",
-                todo="check the topic, and that the user may read it",
+                todo="check the topic, and check that the user has permission to read it",
             )
 
     def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
@@ -214,7 +216,8 @@ class BrokerConnection:
         if isinstance(error, ssl.SSLCertVerificationError):
             self._problem = SourceConfigError(
                 f"the certificate of the broker {url} is not trusted: {error.verify_message}",
-                todo="set ca_file to the certificate of the authority that issued it",
+                todo="set ca_file to the certificate of the authority that issued the broker's "
+                "certificate",
             )
         elif isinstance(error, ssl.SSLError):
             self._problem = SourceConfigError(

@@ -1,4 +1,4 @@
-"""Guesses for an MQTT broker, made from the messages of a few seconds."""
+"""Monitors for an MQTT broker, guessed from the messages of a few seconds."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,8 @@ def guess_topics(place: str, seconds: float) -> Guesses:
 
     Raises:
         SourceError: the broker cannot be reached.
-        SourceConfigError: the address is wrong, the broker refuses, or no message came.
+        SourceConfigError: the address is wrong, the broker refuses the connection or the topics,
+            or no message came.
     """
     settings, topic_filter = _settings(place)
     try:
@@ -68,7 +69,7 @@ def guesses_of(topics: Mapping[str, "Topic"], settings: MqttSource, topic_filter
         raise SourceConfigError(
             f"{settings.url}: no message holds a number, a text or a JSON object: "
             f"{', '.join(sorted(topics)[:10])}",
-            todo="name another topic after the port",
+            todo="write another topic after the port",
         )
     ordered = sorted(monitors.values(), key=lambda groups: -sum(one.count for one in groups))
     found: list[Guess] = []

@@ -1,4 +1,4 @@
-"""Reading of a record's values from the topic and the payload of a message."""
+"""Reads a record's values from the topic and the payload of a message."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -33,7 +33,7 @@ def _broker(text: str) -> str:
     if not valid or not text.isascii() or " " in text:
         raise ValueError("is not an address of a broker; write for example mqtt://host:1883")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("holds a user or a password: give them as user and password")
+        raise ValueError("holds a user or a password: write them under user and password")
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ValueError("has text after the port; give topics under topics")
     return text
@@ -88,8 +88,8 @@ class MqttSource(ReadingsSettings):
     )
     wait: Duration = Field(
         timedelta(seconds=2),
-        description="a record waits for late values until its period (every) and then this time "
-        "have passed since its first value",
+        description="how long a record waits for late values after the length of its period "
+        "(every) has passed since its first value",
     )
     time: Path | None = Field(
         None, description="JSON path of the event time; default the time of arrival"
@@ -104,7 +104,9 @@ class MqttSource(ReadingsSettings):
         False, description="read retained messages too: values from before aemon subscribed"
     )
     qos: Literal[0, 1] = Field(
-        1, description="1: the broker keeps messages until aemon has stored them; 0: it keeps none"
+        1,
+        description="1: the broker keeps messages until aemon has stored them; 0: the broker keeps "
+        "no messages",
     )
     version: Literal[5, "3.1.1"] = Field(5, description="version of the protocol: 5 or 3.1.1")
     client_id: Annotated[str, Field(min_length=1, max_length=MOST_CLIENT_ID)] | None = Field(
@@ -116,10 +118,10 @@ class MqttSource(ReadingsSettings):
     )
     user: str | None = Field(None, description="user, if the broker asks for one")
     password: SecretStr | None = Field(
-        None, description="password of the user, ${file:mqtt.password}"
+        None, description="password of the user, such as ${file:mqtt.password}"
     )
     ca_file: FileBeside | None = Field(
-        None, description="certificates to trust, as PEM; default the system's"
+        None, description="certificates to trust, as PEM; default the system's certificates"
     )
     cert_file: FileBeside | None = Field(
         None, description="client certificate to show to the broker"
@@ -160,7 +162,7 @@ class MqttSource(ReadingsSettings):
                 if getattr(self, key) is not None:
                     raise AtKeyError(key, "has no effect without TLS; write url: mqtts://...")
         if self.every is not None and self.holds_readings:
-            raise AtKeyError("every", "is for messages without pivot and bucket; leave it out")
+            raise AtKeyError("every", "is for messages without pivot and bucket; leave every out")
         if "wait" in self.model_fields_set and self.holds_readings:
             raise AtKeyError(
                 "wait", "is for messages without pivot and bucket: give bucket its wait"
@@ -193,7 +195,10 @@ class MqttSource(ReadingsSettings):
 
     @property
     def joined_every(self) -> timedelta | None:
-        """The period whose messages make one record; None if each is a record or a reading."""
+        """The period whose messages make one record.
+
+        None if each message is a record or a reading.
+        """
         if self.holds_readings:
             return None
         several = len(self.topics) > 1 or any(isinstance(v, int) for v in self.topics.values())

@@ -147,7 +147,7 @@ class Mqtt:
     def _finish_before(self) -> datetime | None:
         """Return the time of arrival before which records are complete.
 
-        None means that each message is a record, so that all records are complete.
+        None means that each message is a record; all records are then complete.
         After a new connection no record is complete for a while, because the messages that the
         broker has kept must arrive first.
         """
@@ -193,7 +193,7 @@ def _shown(delivery: Delivery) -> str:
 
 
 def _beginnings(times: npt.NDArray[np.datetime64], every: timedelta) -> list[datetime | str]:
-    """Return for each of N times the beginning of its record; a reason if the time is unusable.
+    """Return for each of N times the beginning of its record; for an unusable time, the reason.
 
     >>> _beginnings(np.array(["2026-03-01T10:00:07", "NaT"], "datetime64[us]"), timedelta(seconds=5))
     [datetime.datetime(2026, 3, 1, 10, 0, 5, tzinfo=datetime.timezone.utc), 'no_time']

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-MOST_AHEAD = timedelta(hours=1)  # if a value is further ahead of the clock, its time is wrong
+MOST_AHEAD = timedelta(
+    hours=1
+)  # if a value is further ahead of the clock than this, its time is wrong
 MOST_AT_ONCE = 10_000  # maximum buckets closed at once; if more are due, the machine slept
 
 Cell = tuple[str, str]

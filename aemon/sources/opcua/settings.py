@@ -45,7 +45,7 @@ Column = Annotated[str, Field(min_length=1, pattern=r"^[^$]")] | Level
 
 
 class OpcUaSource(SourceSettings):
-    """Values of an OPC UA server, which reports their changes."""
+    """Values of an OPC UA server; the server reports each change of a value."""
 
     opened_by: ClassVar[str] = "aemon.sources.opcua.opening:open_source"
     is_stream: ClassVar[bool] = True
@@ -72,7 +72,8 @@ class OpcUaSource(SourceSettings):
         description="length of the period that makes one record with the last value of each node",
     )
     wait: Duration = Field(
-        timedelta(seconds=2), description="wait after a bucket's end for values that arrive late"
+        timedelta(seconds=2),
+        description="how long aemon waits for late values after the end of a bucket",
     )
     hold: Duration | None = Field(
         None,
@@ -80,7 +81,8 @@ class OpcUaSource(SourceSettings):
         "the connection ends, because a server reports only changes",
     )
     time: Literal["source", "server", "arrival"] = Field(
-        "source", description="time of a value: that of the device, of the server, or of arrival"
+        "source",
+        description="which time a value has: the time of its device, of the server, or of arrival",
     )
     security: Literal["none", "sign", "sign_and_encrypt"] = Field(
         "none", description="how messages are protected"
@@ -97,10 +99,12 @@ class OpcUaSource(SourceSettings):
     )
     user: str | None = Field(None, description="user, if the server asks for one")
     password: SecretStr | None = Field(
-        None, description="password of the user, ${file:opcua.password}"
+        None, description="password of the user, such as ${file:opcua.password}"
     )
     clear_text_password: bool = Field(
-        False, description="allow user and password without encryption: others can read them"
+        False,
+        description="whether user and password may be sent without encryption; others can then "
+        "read both",
     )
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ _TIME, _KEY, _ENTITY = "$time", "$key", "$entity"
 
 
 class OpcUa:
-    """A stream that makes one record of each entity for each bucket, while it is connected."""
+    """A stream of records: one for each entity and bucket while the server is connected."""
 
     roles = Roles(time=_TIME, key=_KEY, entity=_ENTITY)
 

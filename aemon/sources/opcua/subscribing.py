@@ -94,7 +94,8 @@ async def subscribe(
     if len(refused) == len(nodes):
         raise SourceConfigError(
             f"the OPC UA server {settings.url} refuses all nodes: {', '.join(refused[:10])}",
-            todo="correct the names under nodes, and check that the user may read them",
+            todo="correct the names under nodes, and check that the user has permission to "
+            "read the nodes",
         )
     return subscription, tuple(refused)
 

@@ -21,7 +21,7 @@ BROKEN = (pa.ArrowException, OSError, EOFError)
 """The errors that pyarrow raises for an unreadable file."""
 
 NEAR_BYTES, FAR_BYTES = 1 << 16, 1 << 18
-"""Bytes of a column in one read: from a local disk, and from a remote file system."""
+"""Number of bytes of a column in one read, from a local disk and from a remote file system."""
 
 _END_BYTES = 8  # the footer's length and the magic number
 _SAMPLE_BYTES = 65_536
@@ -38,7 +38,7 @@ class Footer:
     Attributes:
         rows: number of records in the file.
         groups: number of records in each row group.
-        columns: the readable columns; members of structures as `motor.current`.
+        columns: the readable columns; a member of a structure has a name such as `motor.current`.
         top: the names of all top-level columns of the file.
         left_out: columns that cannot be read, such as lists and maps.
         mark: a hash that identifies the content of the file.
@@ -68,7 +68,7 @@ def read_footer(path: FilePath) -> Footer:
     """Return the footer of a file.
 
     Raises:
-        IncompleteError: the file has no footer: the file is still being written, or is damaged.
+        IncompleteError: the file has no footer, because it is still being written or is damaged.
         SourceConfigError: the file is not a Parquet file, is encrypted, has too many columns, or
             two columns of the same name.
         SourceError: the file cannot be read.

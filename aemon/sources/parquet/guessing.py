@@ -36,7 +36,7 @@ def guess_files(path: FilePath) -> Guesses:
     files = find_files(path, ENDINGS)
     if not files.read:
         raise SourceConfigError(
-            f"{path} holds no Parquet file", todo="name a folder with Parquet files"
+            f"{path} holds no Parquet file", todo="set the path to a folder with Parquet files"
         )
     first = next(iter(files.read.values()))
     footer = read_footer(first)

@@ -8,7 +8,10 @@ from aemon.errors import SourceConfigError
 from aemon.frame import printable
 
 MOST_MISSING = 1_000
-"""A position keeps the places of this many missing files, the newest; these may come back."""
+"""A position keeps the places of at most this many missing files, because a file may come back.
+
+The files with the newest records are kept.
+"""
 
 _FILES, _ORDER = "parquet", "order"
 

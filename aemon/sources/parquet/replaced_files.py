@@ -13,7 +13,7 @@ from aemon.sources.parquet.footers import Footer
 from aemon.sources.parquet.places import MOST_MISSING, Place
 
 _log = logging.getLogger(__name__)
-_MOST_COMPARED = 100  # rows with the time of the last read record
+_MOST_COMPARED = 100  # maximum rows compared of those with the time of the last read record
 
 TimesOf = Callable[[str], npt.NDArray[np.datetime64]]
 MarkOf = Callable[[str, int], str]
@@ -144,6 +144,6 @@ class Starts:
 
 
 def _next_generation(name: str, places: Mapping[str, Place]) -> int:
-    """Return the generation of a new file: 0, or the largest known for its name plus 1."""
+    """Return the generation of a new file: 0, or the last generation of its name plus 1."""
     known = [place.generation for at, place in places.items() if (place.name or at) == name]
     return max(known, default=-1) + 1

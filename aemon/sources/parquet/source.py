@@ -27,9 +27,10 @@ from aemon.sources.source import Fetched
 from aemon.sources.time_writing import Writing, dates_alone, writing_of
 
 MOST_LOOKED_BACK = 20
-"""Number of last files from which `newest`, without a watermark, reads at least one record.
+"""Without a watermark, `newest` reads at least one record from each of this many last files.
 
-The place of a file needs a record, so that a replacement of the file is recognised.
+The place of a file keeps the fingerprint of a record, which shows later whether the file was
+replaced.
 """
 
 
@@ -214,7 +215,7 @@ class ParquetFiles:
                     break
 
     def _shared(self, names: list[str]) -> Iterator[tuple[str, float]]:
-        """Yield each file with the largest share of the remaining records that it may give.
+        """Yield each file with the largest share of the remaining records that the file may give.
 
         The share is 1, which means all. If each file has its own entity, the share is 1
         divided by the number of files left, so that every entity gets records.
@@ -280,7 +281,7 @@ class ParquetFiles:
     def _fetched(
         self, read: "Reading", footers: dict[str, Footer], given: Watermark | None, *, more: bool
     ) -> Fetched:
-        """Return the collected records and a new watermark; without records, return `given`."""
+        """Return the collected records with a new watermark, or with `given` if there are none."""
         if any(len(table) for table in read.tables):
             table, times = joined(read.tables), np.concatenate(read.times)
             moment = last_time(times)

@@ -1,4 +1,4 @@
-"""Queries to a server: its time, values at ranges of steps, and the steps that have data."""
+"""Asks a server for its time, for values at ranges of steps, and for the steps that have data."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,10 +24,10 @@ from aemon.sources.prometheus.steps import Steps
 from aemon.threads import thread_errors
 
 AT_ONCE = 6
-"""Queries sent at once: by default a server evaluates at most 20, for all its clients."""
+"""Number of queries sent at the same time; a server evaluates, by default, 20 for all clients."""
 
 MOST_POINTS = 11_000
-"""Maximum steps of one query: Prometheus refuses more."""
+"""Maximum number of steps in one query: Prometheus refuses more steps."""
 
 COMBINED_STEPS, MOST_COMBINED = 60, 200
 """Queries are combined into one query up to this number of steps and of queries. To join series,
@@ -138,7 +138,7 @@ class Server:
                 one.cancel()
 
     def _combined(self, queries: Mapping[str, str], steps: Steps) -> dict[str, Answer]:
-        """Send all queries as one query; a label of each series has the number of its query."""
+        """Send all queries as one query; a label of each series then holds its query's number."""
         # A query may end with a comment; a line end closes the comment.
         parts = (
             f'label_replace((\n{query}\n), "{_NUMBER}", "{number}", "", "")'
@@ -175,7 +175,7 @@ class Server:
     def holds(self, queries: Mapping[str, str], steps: Steps) -> list[int] | None:
         """Return the positions, from 0, of the steps at which at least one query has data.
 
-        Return None if one query cannot find these steps, for example because a query returns a
+        Return None if the server cannot find these steps, for example because a query returns a
         scalar.
 
         Raises:
@@ -195,7 +195,7 @@ class Server:
             return None
 
     def close(self) -> None:
-        """Close all connections and threads; waiting for an answer then fails with an error."""
+        """Close all connections and threads; a thread that waits for an answer gets an error."""
         connections, self._connections = self._connections, None
         pool, self._pool = self._pool, None
         if connections is not None:
@@ -211,7 +211,7 @@ class Server:
             "end": str(steps.last),
             "step": str(steps.seconds),
             "timeout": f"{settings.timeout.total_seconds():g}s",
-            "nocache": "1",  # for VictoriaMetrics: late samples must be seen
+            "nocache": "1",  # for VictoriaMetrics: its cache may lack late samples
         }
         if not settings.partial:  # for Thanos and VictoriaMetrics; other servers ignore this
             form |= {"partial_response": "false", "deny_partial_response": "1"}

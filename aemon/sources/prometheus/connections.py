@@ -18,7 +18,7 @@ from aemon.sources.prometheus.settings import PrometheusSource
 MOST_ANSWER = 32_000_000  # bytes of an answer, unpacked
 _PIECE = 1 << 17
 _HERE = ("localhost", "127.0.0.1", "::1")
-"""Hosts for which compressing an answer costs more than sending it."""
+"""Hosts for which compressing an answer costs more than sending the answer uncompressed."""
 
 
 class TooLargeError(Exception):
@@ -83,7 +83,7 @@ class Connections:
             return reply
 
     def close(self) -> None:
-        """Close all connections; threads that wait for an answer get an error at once."""
+        """Close all connections; threads that wait for an answer get an error immediately."""
         self._closed = True
         self._close_idle()
         with self._lock:

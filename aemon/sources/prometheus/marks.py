@@ -42,7 +42,7 @@ def entity_of(mark: Watermark) -> str | None:
 
 
 def without_read(table: pd.DataFrame, after: Watermark | None) -> pd.DataFrame:
-    """Return a table without the records up to a watermark; they were read before."""
+    """Return a table without the records up to a watermark, which were read before."""
     if after is None or ENTITY not in table or not len(table):
         return table
     entity = entity_of(after)

@@ -63,12 +63,13 @@ class PrometheusSource(ReadingsSettings):
         "instance: one record for each entity and step",
     )
     columns: str | None = Field(
-        None, description="with one query: label whose values are the names of the columns"
+        None,
+        description="if there is only one query: the label whose values become the column names",
     )
     delay: Duration = Field(
         timedelta(seconds=30),
-        description="time from a step until the step is read, because samples of scrapes and "
-        "remote writes arrive late",
+        description="how long after its time a step is read, because samples of scrapes and remote "
+        "writes arrive late",
     )
     history: Duration = Field(
         timedelta(days=30),
@@ -83,14 +84,16 @@ class PrometheusSource(ReadingsSettings):
     bearer_token: SecretStr | None = Field(None, description="credentials, as a bearer token")
     basic_auth: BasicAuth | None = Field(None, description="credentials, as a user and a password")
     ca_file: Path | None = Field(
-        None, description="certificates to trust, as PEM; default the system's"
+        None, description="certificates to trust, as PEM; default the system's certificates"
     )
     cert_file: Path | None = Field(
         None, description="client certificate, if the server verifies clients"
     )
     key_file: Path | None = Field(None, description="key of cert_file")
     insecure_skip_verify: bool = Field(
-        False, description="trust any certificate: an attacker in between can read the credentials"
+        False,
+        description="trust any certificate; an attacker between aemon and the server can then read "
+        "the credentials",
     )
 
     @field_validator("queries")

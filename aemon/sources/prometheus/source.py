@@ -20,20 +20,20 @@ from aemon.sources.prometheus.steps import Steps, step_at, time_of
 from aemon.sources.source import Fetched
 
 GROWTH = 8
-"""Largest factor from the number of steps in one query to the number in the next query.
+"""A query asks for at most this many times as many steps as the previous query.
 
-The steps of the next query may hold many more entities.
+Its steps may hold many more entities.
 """
 
 REPORTED_GAP, REPORTED_STEPS = timedelta(hours=1), 10
-"""A gap without data after the watermark is reported if it is longer than this time and than this
-number of steps."""
+"""A gap without data after the watermark is reported if it is longer than this time, and also
+longer than this number of steps."""
 
 REPORTED_SKEW = timedelta(seconds=10)
 
 UNVERIFIED = (
-    "the server's certificate is not verified: an attacker in between can read the credentials and "
-    "answer in its place; set ca_file to the certificates to trust"
+    "the server's certificate is not verified: an attacker between aemon and the server can read "
+    "the credentials and answer in the server's place; set ca_file to the certificates to trust"
 )
 
 KNOWN_SECONDS = 600.0
@@ -182,7 +182,7 @@ class PrometheusQueries:
             way = "ahead of" if ahead > timedelta(0) else "behind"
             rounded = timedelta(seconds=round(abs(ahead).total_seconds()))
             read.warnings.append(
-                f"the clock of the server is {format_duration(rounded)} {way} this machine's"
+                f"the clock of the server is {format_duration(rounded)} {way} this machine's clock"
             )
         return step_at(min(local, remote) - self._settings.delay, self._seconds)
 
@@ -193,7 +193,7 @@ class PrometheusQueries:
         return max(0, end - (self._history_steps() - 1) * self._seconds)
 
     def _oldest_known(self, end: int) -> int:
-        """Return the first step of the history, or the first step with data if known and later."""
+        """Return the later of the history's first step and the first step known to have data."""
         step, found_at = self._oldest
         known = step if time.monotonic() - found_at < KNOWN_SECONDS else 0
         return max(self._first(end), known)
@@ -223,7 +223,7 @@ class PrometheusQueries:
         return Steps(first=end - (count - 1) * self._seconds, count=count, seconds=self._seconds)
 
     def _table(self, steps: Steps, read: _Reading) -> pd.DataFrame:
-        """Return the records of some steps; if these are too many for the server, read halves."""
+        """Return the records of some steps; read each half if the server refuses the whole."""
         try:
             table = self._queried(steps, read)
         except TooMuchError as error:
@@ -286,8 +286,8 @@ class PrometheusQueries:
         if gap > max(REPORTED_GAP, REPORTED_STEPS * self._settings.step):
             read.warnings.append(
                 f"there is no data from {time_of(begin):%Y-%m-%d %H:%M:%S} to "
-                f"{time_of(start):%Y-%m-%d %H:%M:%S} UTC: nothing was recorded, or the server has "
-                "deleted it since (retention)"
+                f"{time_of(start):%Y-%m-%d %H:%M:%S} UTC: no data was recorded, or the server has "
+                "deleted the data since (retention)"
             )
 
     def _joined(self, read: _Reading) -> pd.DataFrame:

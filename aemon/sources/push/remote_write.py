@@ -25,7 +25,7 @@ _Place = tuple[str, str, str]
 
 
 class SampleReader:
-    """A reader of one monitor's requests that remembers which series fills which column.
+    """A reader of one monitor's requests; the reader remembers which series fills which column.
 
     If two series filled the same column of an entity at the same time, their values would overwrite
     each other. So the samples of the second series are rejected. After a series has ended, another

@@ -32,8 +32,8 @@ class RemoteWrite(Settings):
     )
     wait: Duration = Field(
         timedelta(seconds=30),
-        description="a record waits for late samples until a step and then this time have passed "
-        "since its first sample",
+        description="how long a record waits for late samples after the length of a step has "
+        "passed since its first sample",
     )
     columns: dict[Name, Selected] | None = Field(
         None,
@@ -51,7 +51,8 @@ class PushSource(ReadingsSettings):
 
     kind: Literal["push"] = "push"
     time: Name | None = Field(
-        "time", description="column with the event time; null for the time of arrival"
+        "time",
+        description="column with the event time; null: the time of arrival is the event time",
     )
     key: Name | None = Field(
         None,
@@ -64,7 +65,8 @@ class PushSource(ReadingsSettings):
     timezone: TimeZone = Field("UTC", description="zone of event times that have no zone")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
     remote_write: RemoteWrite | None = Field(
-        None, description="accept samples that a Prometheus sends; null: accept none"
+        None,
+        description="settings for samples that a Prometheus sends; null: samples are not accepted",
     )
 
     @model_validator(mode="after")
@@ -72,6 +74,6 @@ class PushSource(ReadingsSettings):
         if self.remote_write is not None and self.holds_readings:
             key = "pivot" if self.pivot is not None else "bucket"
             raise AtKeyError(
-                key, "does not go with remote_write, which makes its own records of each step"
+                key, "cannot be used with remote_write, which makes its own records of each step"
             )
         return self

@@ -50,9 +50,10 @@ class BucketRecords:
 
     Attributes:
         roles: the columns that identify a record.
-        every: length of a bucket; a microsecond for records of readings with equal times.
+        every: length of a bucket. Without a bucket, a record holds readings with equal times, and
+            the length is one microsecond.
         wait: how long after its end a bucket waits for readings.
-        back: time before a bucket from which its record also needs the last readings.
+        back: how long before its bucket a record may need earlier readings.
     """
 
     def __init__(self, settings: ReadingsSettings) -> None:
@@ -70,7 +71,7 @@ class BucketRecords:
         return _EPOCH + self._reader.beginning((time - _EPOCH) // _US) * _US
 
     def name_of(self, record: Mapping[str, Any]) -> str:
-        """Return a short name of a reading's tag, or of its columns if it has no tag.
+        """Return a short name of a reading's tag, or of its columns if the reading has no tag.
 
         Readings of several tags may have equal times: the name distinguishes them.
         """
@@ -131,7 +132,7 @@ class BucketRecords:
 
     @property
     def _needed(self) -> list[str]:
-        """The columns that the settings name; a row without one of them has a missing value."""
+        """The columns that the settings name; the value of a column that a row lacks is missing."""
         settings = self._settings
         names = [] if settings.pivot is None else [settings.pivot.name, settings.pivot.value]
         if settings.row_quality is not None:
@@ -155,7 +156,7 @@ class BucketRecords:
         return with_held_cells(table, readings, self._making.holds)
 
     def words_for_numbers(self, collected: Sequence[Collected]) -> dict[str, str]:
-        """Return tag -> example, for tags that need numbers and have texts such as 12,5 only."""
+        """Return tag -> example, for tags that need numbers and have only texts such as 12,5."""
         return without_numbers(_together(collected, _none()), self._making.aggregations)
 
     def last_readings(self, collected: Sequence[Collected], carried: pd.DataFrame) -> pd.DataFrame:
@@ -173,7 +174,7 @@ class BucketRecords:
         return ordered[~ordered.duplicated(["entity", "tag"], keep="last")]
 
     def carry(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-        """Return stored carried readings: rows of entity, time, tag, number and word."""
+        """Return carried readings from stored rows with entity, time, tag, number and word."""
         if not rows:
             return _none()
         table = pd.DataFrame([dict(row) for row in rows])

@@ -20,7 +20,7 @@ from aemon.sources.source import Fetched, there
 from aemon.times.event_times import EARLIEST
 
 MOST_TAGS = 2_000
-"""Maximum number of tags; with more, the pivot probably names the wrong column."""
+"""Maximum number of tags; with more tags, the pivot probably names the wrong column."""
 
 READING_COLUMNS = ("bucket", "entity", "tag", "time", "number", "word")
 NO_BUCKET = np.iinfo(np.int64).min
@@ -39,10 +39,10 @@ class Rows:
             is not a reading.
         entities: (N,) entity of each row, text.
         times: (N,) time of each row, microseconds since 1970.
-        readings: the values in the rows, one reading in each row, with `READING_COLUMNS`.
+        readings: a table with a row for each value, and with `READING_COLUMNS`.
         tags: the columns that records of these rows have, also columns without a value.
         unusable: position of a row that is not a reading -> the row as text for messages.
-        lost: rows that the source could not read, as text for messages; no position is known.
+        lost: rows that the source could not read, as text for messages; without positions.
         given_up: number of missing keys that the source no longer looks for.
     """
 
@@ -78,7 +78,7 @@ class Rows:
 
 
 _Values = tuple[str | Objects, pd.Series]
-"""Values (N,) and the names of their tags; one name for all, or (N,)."""
+"""The names of tags, either one name for all values or (N,), and the values (N,)."""
 
 
 class RowReader:
@@ -194,8 +194,8 @@ class RowReader:
             if tag in roles:
                 raise SourceConfigError(
                     f"a tag has the name {tag!r}, which is also the column of the {roles[tag]}",
-                    todo="give the tag or the column another name; in a database a query can: "
-                    f"SELECT {tag} AS another_name, ...",
+                    todo="give the tag or the column another name; in a database, a query can "
+                    f"rename the column: SELECT {tag} AS another_name, ...",
                 )
 
     def _good(self, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -251,7 +251,8 @@ def check_count(tags: Collection[str]) -> None:
     if len(tags) > MOST_TAGS:
         raise SourceConfigError(
             f"pivot.name: the column holds more than {MOST_TAGS:,} names",
-            todo="name the column that holds the name of the tag, or read fewer tags by a query",
+            todo="set pivot.name to the column with the names of the tags, or read fewer tags by a "
+            "query",
         )
 
 

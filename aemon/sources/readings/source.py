@@ -26,7 +26,7 @@ READINGS_AT_ONCE = 20_000
 
 RECORDS_AT_ONCE = 10_000
 MOST_TURNS = 3
-"""Maximum tries to read from the end: with 20,000, then 80,000, then 320,000 readings."""
+"""Maximum number of tries to read from the end: with 20,000, 80,000 and then 320,000 readings."""
 UNCOUNTED = -1
 """`Place.known` if the known rows were not counted."""
 AHEAD = timedelta(hours=1)
@@ -81,7 +81,7 @@ class Readings:
         return Roles(time=below.time, key=BUCKET_KEY, entity=below.entity)
 
     def hides(self, mark: Watermark | None) -> bool:
-        """Return whether new readings may be older than a watermark, where `fetch` misses them."""
+        """Return whether new readings may be before a watermark; `fetch` misses such readings."""
         place = read_place(mark)
         return self._below.hides(place.start if place is not None else None)
 
@@ -223,7 +223,7 @@ class Readings:
                 "waits"
             )
         report.warnings += [
-            f"{tag}: readings such as {example[:30]!r} are not numbers, so its values are missing"
+            f"{tag}: readings such as {example[:30]!r} are not numbers; its values are missing"
             for tag, example in walk.tags_of_words.items()
         ]
         walked = walk.finish(limit, self._gatherer.behind)
@@ -328,7 +328,7 @@ def _up_to(found: Fetched, place: Place | None, entity: str | None) -> pd.DataFr
     if place is None:
         return found.table
     if found.times is None:
-        raise ValueError("records of readings have their times")
+        raise ValueError("records of readings must have times")
     buckets = found.times.astype(np.int64)
     within = buckets < place.bucket
     own = buckets == place.bucket

@@ -1,4 +1,4 @@
-"""Read PostgreSQL through ADBC, as columns of Arrow and not as rows of Python objects.
+"""Reads PostgreSQL through ADBC, as columns of Arrow and not as rows of Python objects.
 
 ADBC and psycopg return some types differently. ADBC returns numeric as text and enums as bytes; for
 an infinite time, ADBC returns a wrong year without an error. So the database casts numeric values
@@ -136,7 +136,7 @@ class ArrowReader:
             connection.close()
 
     def _statement(self, connection: sa.Connection, query: sa.Select[Any]) -> str | None:
-        """Return a query as text for ADBC, with values quoted by psycopg; None if unsuitable."""
+        """Return a query as text, with values quoted by psycopg; None if ADBC cannot read it."""
         from psycopg import ClientCursor
 
         compiled = query.compile(dialect=self._database.engine.dialect)

@@ -36,9 +36,9 @@ _ENDED_BY_TIMEOUT = (  # PostgreSQL, MariaDB, MySQL
     "maximum statement execution time exceeded",
 )
 _MAKE_QUICKER = (
-    "make an index on time and key, read less, or let statements take longer: statement_timeout: 2h"
+    "make an index on time and key, read fewer rows, or set a longer limit: statement_timeout: 2h"
 )
-_PATIENCE_SECONDS = 30  # after the timeout: aemon then gives up a silent server
+_PATIENCE_SECONDS = 30  # aemon gives up a silent server this long after the timeout
 _PACKAGES = {
     "psycopg": "aemon[postgresql]",
     "psycopg2": "psycopg2-binary",

@@ -1,4 +1,4 @@
-"""Translate errors of a database to errors of aemon, with advice."""
+"""Translates errors of a database to errors of aemon, with advice."""
 
 import sqlite3
 from collections.abc import Sequence

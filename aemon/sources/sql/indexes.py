@@ -1,4 +1,4 @@
-"""Find indexes that a table lacks and that would make reads fast."""
+"""Finds indexes that a table lacks and that would make reads fast."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The connections that a source uses now, so that another thread can cancel their queries."""
+"""Keeps the connections that a source uses, for another thread that cancels their queries."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +18,10 @@ _LOOK = (  # every 5,000 ms; not possible before version 14 or on Windows
 
 
 class OpenConnections:
-    """The connections of an engine that are in use; after `cut`, used connections are closed."""
+    """The connections of an engine that are in use.
+
+    After `cut`, a connection is closed when its use ends.
+    """
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -95,7 +98,7 @@ def _cancel(connection: Any) -> None:
 
 
 def _try_to_let_the_server_look(connection: Any, record: Any) -> None:
-    """Note on a connection whether the server can check that the client is still running.
+    """Find out whether the server can check that the client still runs; keep the answer.
 
     Servers that only use PostgreSQL's protocol may lack this check.
     """

@@ -1,4 +1,4 @@
-"""Convert raw database values with their types to JSON and back, for comparisons in SQL."""
+"""Converts raw database values with their types to JSON and back, for comparisons in SQL."""
 
 import base64
 import json

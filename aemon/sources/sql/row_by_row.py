@@ -1,4 +1,4 @@
-"""Find the rows at which a database fails, for example by a division by zero in a view.
+"""Finds the rows at which a database fails, for example by a division by zero in a view.
 
 First, aemon reads only the identities of the rows (time, key and entity), because the database
 usually can read these columns. Then aemon reads the rows by identity; if the database fails at a
@@ -119,7 +119,7 @@ class _Search:
             if found:
                 self._apart.rows.append(found.pop(0))
             else:
-                self._unreadable(identity, "it was not found by its time and key")
+                self._unreadable(identity, "the row was not found by its time and key")
 
     def _unreadable(self, identity: Row, reason: str) -> None:
         if len(self._apart.unreadable) == MOST_UNREADABLE:

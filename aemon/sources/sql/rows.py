@@ -67,7 +67,7 @@ class RowReader:
         database: the database to read.
         order: the reading order of the rows.
         roles: the columns that identify a row.
-        arrow: a faster reader for suitable queries; None: not used.
+        arrow: a faster reader for suitable queries; None: there is no such reader.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class RowReader:
         *,
         backwards: bool,
     ) -> Rows:
-        """Return rows that were read one by one as a table, oldest first."""
+        """Return a table of rows that were read one by one, oldest first."""
         kept = {at: text for at, text in unreadable.items() if at < limit}
         more, rows = len(rows) > limit, rows[:limit]
         newest = dict(zip(names, rows[0 if backwards else -1], strict=True)) if rows else {}

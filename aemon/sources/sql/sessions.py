@@ -1,4 +1,4 @@
-"""Make database sessions read-only, with a statement timeout in the database.
+"""Makes database sessions read-only, with a statement timeout in the database.
 
 A run that times out cancels its query, if the driver can cancel queries. The timeout in the
 database is for drivers that cannot cancel, and for a daemon that has died. If the database's
@@ -51,7 +51,7 @@ def guard_sessions(engine: sa.Engine, timeout: timedelta) -> None:
 
 
 def _needs_timeout(connection: Any, milliseconds: int) -> bool:
-    """Return whether a server supports a timeout, but has none set or one above `milliseconds`."""
+    """Return whether a server has a timeout setting that is off or above `milliseconds`."""
     cursor = connection.cursor()
     try:
         cursor.execute(_POSTGRESQL_LOOK)

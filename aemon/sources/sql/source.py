@@ -90,8 +90,8 @@ class SqlTable:
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """Return at most `limit` records after a watermark (None: from the start), oldest first.
 
-        If there are late records, a call returns only these, in the order of their keys; later
-        calls return the other records.
+        If there are late records, a call returns only late records, in the order of their keys;
+        later calls return the other records.
         """
         behind = self._behind(after, limit)
         if behind is not None:
@@ -122,7 +122,7 @@ class SqlTable:
                 f"{gone} key{'' if gone == 1 else 's'} missing below the newest {self._roles.key}"
             )
             within = format_duration(LOOKED_FOR)
-            warnings = (*warnings, f"{keys} did not appear within {within}: given up")
+            warnings = (*warnings, f"{keys} did not appear within {within}; given up")
         return Fetched(
             table=rows.readable(),
             watermark=mark,
@@ -211,7 +211,7 @@ class SqlTable:
         )
 
     def _is_gone(self, position: dict[str, Any]) -> bool:
-        """Return whether no row has the watermark's key, but there are rows up to its time."""
+        """Return whether rows up to a position's time exist, but no row with the position's key."""
         if self._scalar(self._order.with_key(position)) is not None:
             return False
         return self._scalar(self._order.largest_key(position)) is not None

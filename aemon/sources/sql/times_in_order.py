@@ -1,4 +1,4 @@
-"""The check for text times whose alphabetical order in a database is not the order of time."""
+"""Checks whether the alphabetical order of text times in a database is the order of time."""
 
 import pandas as pd
 

@@ -21,7 +21,7 @@ def settings(**more):
     ("given", "told"),
     [
         ({"url": "http://broker"}, "is not an address of a broker"),
-        ({"url": "mqtt://me:hunter2@broker"}, "give them as user and password"),
+        ({"url": "mqtt://me:hunter2@broker"}, "write them under user and password"),
         ({"url": f"mqtt://{'x' * 80}"}, "is not an address of a broker"),
         ({"url": "mqtt://broker/topic"}, "give topics under topics"),
         ({"topics": {}}, "at least 1 item"),

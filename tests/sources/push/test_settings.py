@@ -9,7 +9,7 @@ from aemon.sources.push.settings import PushSource
 @pytest.mark.parametrize("given", [{"bucket": "1m"}, {"pivot": {"name": "tag", "value": "v"}}])
 def test_readings_and_remote_write_do_not_go_together(given):
     assert PushSource.model_validate(given).holds_readings
-    with pytest.raises(ValidationError, match="does not go with remote_write"):
+    with pytest.raises(ValidationError, match="cannot be used with remote_write"):
         PushSource.model_validate({**given, "remote_write": {}})
 
 

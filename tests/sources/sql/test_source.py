@@ -559,7 +559,7 @@ def test_a_key_that_stays_missing_is_given_up_counted_and_told(plant, tmp_path, 
     given_up = source.fetch(mark, 100)
     assert given_up.given_up == 1
     assert given_up.warnings == (
-        "1 key missing below the newest id did not appear within 10m: given up",
+        "1 key missing below the newest id did not appear within 10m; given up",
     )
     assert "missing" not in given_up.watermark.position
     # A wide gap is a sequence that was set on: nothing is missed
