@@ -12,26 +12,28 @@ import typer
 
 from aemon import __version__
 from aemon.cli import (
-    anomaly_commands,
     check_command,
     codes_command,
     config_commands,
     demo_command,
     detector_commands,
     doctor_command,
-    episode_commands,
-    feedback_commands,
     notify_commands,
     reference_commands,
-    rejected_command,
-    report_command,
     rules_command,
     run_commands,
-    snooze_commands,
     status_command,
     store_commands,
     tune_command,
     web_commands,
+)
+from aemon.cli.results import (
+    anomaly_commands,
+    episode_commands,
+    feedback_commands,
+    rejected_command,
+    report_command,
+    snooze_commands,
 )
 from aemon.errors import AemonError, ExitCode
 from aemon.logs import escaped
