@@ -18,6 +18,7 @@ from aemon.cli import (
     demo_command,
     detector_commands,
     doctor_command,
+    mcp_command,
     notify_commands,
     reference_commands,
     rules_command,
@@ -67,6 +68,7 @@ app.command()(reference_commands.sources)
 app.command()(reference_commands.docs)
 app.command()(tune_command.tune)
 app.command()(demo_command.demo)
+app.command()(mcp_command.mcp)
 app.add_typer(config_commands.config_app, name="config")
 app.add_typer(episode_commands.app, name="episodes")
 app.add_typer(snooze_commands.app, name="snooze")
