@@ -149,7 +149,7 @@ class OpenBuckets:
 
     def _placed(self, row: Row) -> Row:
         begin = self._maker.begin_of(row["event_time"])
-        values = {name: value for name, value in row["record"].items() if value is not None}
+        values = self._maker.values_of(row["record"])
         name = self._maker.name_of(values)
         return {
             "entity": row["entity"],
@@ -257,7 +257,7 @@ def records_for_looking(
     readable = ~np.logical_or.reduce(list(found.unreadable.values()))
     times = [time.replace(tzinfo=UTC) for time in found.times[readable].tolist()]
     rows = [
-        (record, entity, time)
+        (maker.values_of(record), entity, time)
         for record, entity, time in zip(
             plain_records(found.values.loc[readable]),
             found.entities[readable].tolist(),

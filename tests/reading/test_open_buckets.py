@@ -154,6 +154,20 @@ def test_bad_rows_are_set_aside_with_their_reason_and_the_others_go_on(plant):
     assert plant.rejected == {"no_tag": 2, "time_ahead": 1, "changed_record": 1}
 
 
+@pytest.mark.parametrize("value", [10**400, -(2**70), "\ud800", "\x00", "nan", "x" * 9000, True])
+def test_no_value_keeps_other_readings_from_their_records(made, value):
+    plant = made(pivot=PIVOT, bucket=BUCKET, quality={"column": "q"})
+    plant.say("odd", 0, value, q=192)
+    plant.say("odd", 1, 1, q=value)
+    plant.say("flow", 2, 1, q=192)
+    plant.say("flow", 3, [1, 2], q=192)
+    plant.say("flow", 4, 1, q={"a": 1})
+    plant.at(5)
+    (record,) = plant.at(75)
+    assert record[2]["flow"] == 1.0
+    assert plant.rejected == {"not_plain": 2}
+
+
 def test_readings_without_a_tag_in_any_message_stop_nothing(plant):
     plant.stream.say("k", "p1", T0, name="flow", value=1)
     plant.at(5)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aemon.frame import Roles
+from aemon.frame import Roles, printable
+from aemon.sources.json_values import NOT_PLAIN, number_in_range
 from aemon.sources.readings.aggregating import aggregated, as_table, without_numbers
 from aemon.sources.readings.cells import texts_of
 from aemon.sources.readings.gaps import with_held_cells
@@ -80,20 +81,34 @@ class BucketRecords:
             return _short(tuple(sorted(record)))
         return _short((str(record.get(pivot.name)),))
 
+    def values_of(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of a row that are not missing, in a form that no later step refuses.
+
+        A whole number too large for a database becomes a float, or is missing; text loses what no
+        database can store.
+        """
+        found = {
+            name: printable(value) if isinstance(value, str) else number_in_range(value)
+            for name, value in record.items()
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
     def problem_of(self, record: Mapping[str, Any], time: datetime, now: datetime) -> str | None:
         """Return the reason why a row cannot be kept as a reading; None if it can be kept."""
         if time > now + AHEAD:
             return TIME_AHEAD
+        if any(isinstance(value, dict | list) for value in record.values()):
+            return NOT_PLAIN
         pivot = self._settings.pivot
-        if pivot is None:
-            return None
-        tag = record.get(pivot.name)
-        if tag is None or tag == "" or isinstance(tag, dict | list):
+        return None if pivot is None else self._problem_of_tag(record.get(pivot.name))
+
+    def _problem_of_tag(self, tag: Any) -> str | None:
+        text = "" if tag is None else str(tag)
+        if text in ("", TIME, KEY, ENTITY):
             return NO_TAG
-        text = str(tag)
         if text not in self._tags:
-            if len(self._tags) >= MOST_TAGS or text.startswith("$"):
-                return TOO_MANY_TAGS if len(self._tags) >= MOST_TAGS else NO_TAG
+            if len(self._tags) >= MOST_TAGS:
+                return TOO_MANY_TAGS
             self._tags.add(text)
         return None
 
