@@ -1,7 +1,7 @@
 """The state of every monitor, for the status page, `/status.json` and `aemon status`."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -95,6 +95,16 @@ class StatusPage:
     replicas: int = 1  # number of live daemons, including this daemon
     health: Health | None = None
     config_refused: str = ""  # why the configuration file is not in use; empty if it is in use
+
+    def narrowed(self, knows: Callable[[str], bool]) -> "StatusPage":
+        """Return the page with only the monitors that a client may know."""
+        return replace(
+            self,
+            monitors=tuple(each for each in self.monitors if knows(each.name)),
+            flagged=tuple(each for each in self.flagged if knows(each.monitor)),
+            episodes=tuple(each for each in self.episodes if knows(each.monitor)),
+            config_refused="",
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the contents of `/status.json`: the daemon, and the state of every monitor."""

@@ -24,7 +24,6 @@ from aemon.errors import (
 )
 from aemon.operations.installation import Installation
 from aemon.operations.status_report import StatusPage
-from aemon.operations.views.overview_view import narrowed_status
 from aemon.records import Actor
 from aemon.web.accepted_encodings import takes_gzip
 from aemon.web.client import Client, client_of
@@ -105,7 +104,7 @@ class PageDesk:
     def status_for(self, request: Request) -> StatusPage:
         """Return the status of the daemon, with only the monitors that the client may know."""
         client, status = client_of(request.scope), self.status()
-        return status if client.monitors is None else narrowed_status(status, client.knows)
+        return status if client.monitors is None else status.narrowed(client.knows)
 
     def part(self, client: Client) -> Installation:
         """Return the part of the installation that a client may know, for changes by the client."""
