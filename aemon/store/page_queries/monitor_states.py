@@ -3,16 +3,17 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from aemon.records import DetectorState, EpisodeState, Job, Severity, Verdict
-from aemon.store.detectors import StoredDetector, find_all_judging
 from aemon.store.drifts import OPEN
 from aemon.store.episodes import NOT_CLOSED
 from aemon.store.ledger import LastRun
+from aemon.store.page_queries.name_lists import is_among
 from aemon.store.queries import IS_CURRENT, Flagged, MonitorOverview
+from aemon.store.schema.junk import rate_of
 from aemon.store.schema.tables import (
     anomalies,
     detectors,
@@ -22,11 +23,10 @@ from aemon.store.schema.tables import (
     monitors,
     runs,
     scores,
+    thresholds,
     watermarks,
 )
-from aemon.store.store import KEYS_AT_ONCE, Store
-
-T = TypeVar("T")
+from aemon.store.store import Store
 
 _JUDGED = (
     runs.c.records_scored + runs.c.records_revised - runs.c.records_absent - runs.c.records_idle
@@ -34,21 +34,28 @@ _JUDGED = (
 _RECENT_STATE = sa.func.coalesce(detectors.c.state_at, detectors.c.trained_at)
 
 
+class JudgingDetector(NamedTuple):
+    """A detector that judges, as far as the state of its monitor shows it."""
+
+    id: int
+    version: int
+    trained_at: datetime
+    training_records: int
+    calibration_records: int
+    threshold: float
+    false_alarm_rate: float
+
+
 def overviews(store: Store, names: Sequence[str], since: datetime) -> list[MonitorOverview]:
     """Return the state of each known monitor, in the given order; count records since `since`.
 
-    The result is that of `aemon.store.queries.overview`, by a fixed number of queries for 500
-    monitors.
+    The result is that of `aemon.store.queries.overview`, by a fixed number of queries.
 
     Raises:
         StoreError: the database fails.
     """
     with store.reading() as connection:
-        return [
-            monitor
-            for start in range(0, len(names), KEYS_AT_ONCE)
-            for monitor in _overviews(connection, names[start : start + KEYS_AT_ONCE], since)
-        ]
+        return list(_overviews(connection, names, since))
 
 
 def open_severities(store: Store, names: Sequence[str]) -> dict[str, Severity]:
@@ -61,19 +68,18 @@ def open_severities(store: Store, names: Sequence[str]) -> dict[str, Severity]:
     """
     found: dict[str, Severity] = {}
     with store.reading() as connection:
-        for start in range(0, len(names), KEYS_AT_ONCE):
-            query = (
-                sa.select(episodes.c.monitor, episodes.c.severity)
-                .distinct()
-                .where(
-                    episodes.c.monitor.in_(names[start : start + KEYS_AT_ONCE]),
-                    episodes.c.state == EpisodeState.OPEN,
-                )
+        query = (
+            sa.select(episodes.c.monitor, episodes.c.severity)
+            .distinct()
+            .where(
+                is_among(connection, episodes.c.monitor, names),
+                episodes.c.state == EpisodeState.OPEN,
             )
-            for name, severity in connection.execute(query):
-                critical = severity == Severity.CRITICAL
-                if critical or name not in found:
-                    found[name] = Severity.CRITICAL if critical else Severity.WARNING
+        )
+        for name, severity in connection.execute(query):
+            critical = severity == Severity.CRITICAL
+            if critical or name not in found:
+                found[name] = Severity.CRITICAL if critical else Severity.WARNING
     return found
 
 
@@ -81,13 +87,12 @@ def _overviews(
     connection: sa.Connection, names: Sequence[str], since: datetime
 ) -> Iterator[MonitorOverview]:
     known = set(
-        connection.execute(sa.select(monitors.c.name).where(monitors.c.name.in_(names))).scalars()
+        connection.execute(
+            sa.select(monitors.c.name).where(is_among(connection, monitors.c.name, names))
+        ).scalars()
     )
-    judging = find_all_judging(connection, names)
-    active = [
-        found[DetectorState.ACTIVE] for found in judging.values() if DetectorState.ACTIVE in found
-    ]
-    counts = _Counts(connection, names, active, since)
+    judging = _judging(connection, names)
+    counts = _Counts(connection, names, since)
     first_trained = _by_monitor(connection, names, detectors, sa.func.min(detectors.c.trained_at))
     read_until = _by_monitor(connection, names, watermarks, sa.func.max(watermarks.c.event_time))
     drifting, traffic = _drifting(connection, names), _traffic(connection, names)
@@ -126,7 +131,6 @@ class _Counts:
         self,
         connection: sa.Connection,
         names: Sequence[str],
-        active: Sequence[StoredDetector],
         since: datetime,
     ) -> None:
         count = sa.func.count()
@@ -138,18 +142,48 @@ class _Counts:
             connection, names, runs, sa.func.sum(runs.c.records_scored), scoring, lately
         )
         self.flagged_lately = _flagged(connection, names, scores.c.scored_at >= since)
-        self._judged = _judged(connection, [detector.id for detector in active])
+        self._judged = _judged(connection, names)
         self._flagged = _flagged(
             connection,
             names,
             detectors.c.id == scores.c.detector_id,
-            detectors.c.id.in_([detector.id for detector in active]),
+            detectors.c.state == DetectorState.ACTIVE,
             scores.c.scored_at >= _RECENT_STATE,
         )
 
     def realised(self, name: str) -> Flagged:
         """Return the counts of the active detector of a monitor."""
         return Flagged(judged=self._judged.get(name, 0) or 0, flagged=self._flagged.get(name, 0))
+
+
+def _judging(
+    connection: sa.Connection, names: Sequence[str]
+) -> dict[str, dict[DetectorState, JudgingDetector]]:
+    """Return monitor -> state -> detector that judges: active, or on trial."""
+    judging = detectors.c.state.in_((DetectorState.ACTIVE.value, DetectorState.SHADOW.value))
+    query = (
+        sa.select(
+            detectors.c.monitor,
+            detectors.c.state,
+            detectors.c.id,
+            detectors.c.version,
+            detectors.c.trained_at,
+            detectors.c.training_records,
+            thresholds.c.calibration_records,
+            thresholds.c.value.label("threshold"),
+            thresholds.c.false_alarm_rate,
+        )
+        .join(thresholds, thresholds.c.detector_id == detectors.c.id)
+        .where(is_among(connection, detectors.c.monitor, names), judging)
+        .order_by(thresholds.c.id.desc())
+    )
+    found: dict[str, dict[DetectorState, JudgingDetector]] = {}
+    for row in connection.execute(query).mappings():  # newest threshold of a detector comes first
+        values = {name: row[name] for name in JudgingDetector._fields}
+        values["false_alarm_rate"] = rate_of(values["false_alarm_rate"])
+        state = DetectorState(row["state"])
+        found.setdefault(row["monitor"], {}).setdefault(state, JudgingDetector(**values))
+    return found
 
 
 def _by_monitor(
@@ -162,13 +196,13 @@ def _by_monitor(
     """Return monitor -> an aggregate of the rows of a table."""
     query = (
         sa.select(table.c.monitor, value)
-        .where(table.c.monitor.in_(names), *conditions)
+        .where(is_among(connection, table.c.monitor, names), *conditions)
         .group_by(table.c.monitor)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _judged(connection: sa.Connection, active: Sequence[int]) -> dict[str, Any]:
+def _judged(connection: sa.Connection, names: Sequence[str]) -> dict[str, Any]:
     """Return monitor -> records judged by its active detector, counted in the ledger."""
     query = (
         sa.select(detectors.c.monitor, sa.func.sum(_JUDGED))
@@ -181,7 +215,10 @@ def _judged(connection: sa.Connection, active: Sequence[int]) -> dict[str, Any]:
                 runs.c.started_at >= _RECENT_STATE,
             ),
         )
-        .where(detectors.c.id.in_(active))
+        .where(
+            is_among(connection, detectors.c.monitor, names),
+            detectors.c.state == DetectorState.ACTIVE,
+        )
         .group_by(detectors.c.monitor)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
@@ -197,7 +234,9 @@ def _flagged(
         .join(scores, sa.and_(*IS_CURRENT, scores.c.verdict == Verdict.ANOMALY))
         .join(detectors, detectors.c.id == scores.c.detector_id)
         .join(runs, runs.c.id == scores.c.run_id)
-        .where(anomalies.c.monitor.in_(names), runs.c.job == Job.SCORE, *conditions)
+        .where(
+            is_among(connection, anomalies.c.monitor, names), runs.c.job == Job.SCORE, *conditions
+        )
         .group_by(anomalies.c.monitor)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
@@ -206,7 +245,7 @@ def _flagged(
 def _drifting(connection: sa.Connection, names: Sequence[str]) -> dict[str, list[str]]:
     query = (
         sa.select(drifts.c.monitor, drifts.c.reason)
-        .where(drifts.c.monitor.in_(names), drifts.c.state == OPEN)
+        .where(is_among(connection, drifts.c.monitor, names), drifts.c.state == OPEN)
         .order_by(drifts.c.id)
     )
     found: dict[str, list[str]] = defaultdict(list)
@@ -229,7 +268,9 @@ def _traffic(connection: sa.Connection, names: Sequence[str]) -> dict[str, tuple
     else:
         told = state.op("#>")(sa.literal_column("'{traffic,told}'"))
     told = sa.type_coerce(told, sa.JSON)
-    query = sa.select(live_states.c.monitor, told).where(live_states.c.monitor.in_(names))
+    query = sa.select(live_states.c.monitor, told).where(
+        is_among(connection, live_states.c.monitor, names)
+    )
     return {
         name: tuple(str(text) for text in texts)
         for name, texts in connection.execute(query)
@@ -257,7 +298,7 @@ def _last_runs(connection: sa.Connection, names: Sequence[str], job: Job) -> dic
         )
         .select_from(monitors)
         .join(runs, runs.c.id == newest)
-        .where(monitors.c.name.in_(names))
+        .where(is_among(connection, monitors.c.name, names))
     )
     rows = connection.execute(query).mappings().all()
     return {row["name"]: LastRun(**{each: row[each] for each in LastRun.__slots__}) for row in rows}
