@@ -34,6 +34,7 @@ from aemon.reading.pushed_records import PushDesk
 from aemon.records import Job, Outcome
 from aemon.store.engine import open_engine
 from aemon.store.leases import Replica
+from aemon.store.lists.ledger_sums import LedgerSums
 from aemon.store.schema import revisions
 from aemon.store.store import Store
 from aemon.threads import first_dead, start_thread
@@ -83,6 +84,7 @@ class Daemon:
         self._store.add_monitors(config.monitors)
         # Requests must not take connections from runs.
         self._api_store = Store(open_engine(self._store_url, name), clock)
+        self._sums = LedgerSums()
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._metrics = Metrics(prometheus_client.CollectorRegistry(), clock)
         self._runner = Runner(self._store, self._metrics, clock)
@@ -202,9 +204,11 @@ class Daemon:
         from aemon.web.api.desk import QUERY_SECONDS, Desk
 
         store = self._api_store.limited(QUERY_SECONDS)
-        return api_routes(
-            Desk(lambda: Installation(self._config, store, self._clock), self._status)
-        )
+
+        def installation() -> Installation:
+            return Installation(self._config, store, self._clock, sums=self._sums)
+
+        return api_routes(Desk(installation, self._status))
 
     def _limits(self) -> Limits:
         http = self._config.http
@@ -323,7 +327,8 @@ class Daemon:
             health=self._condition.health(),
             config_refused=self._reloading.refusal,
         )
-        return status_page(Installation(self._config, self._store, self._clock), state)
+        whole = Installation(self._config, self._store, self._clock, sums=self._sums)
+        return status_page(whole, state)
 
 
 def run_daemon(

@@ -154,7 +154,8 @@ def status_page(installation: Installation, daemon: DaemonState) -> StatusPage:
 def _monitors(
     installation: Installation, names: Sequence[str], held: Collection[str]
 ) -> tuple[MonitorStatus, ...]:
-    known = overview(installation.store, names, installation.clock() - LATELY)
+    since = installation.clock() - LATELY
+    known = overview(installation.store, names, since, installation.sums)
     provisional = provisional_ones(known)
     return tuple(
         MonitorStatus(
