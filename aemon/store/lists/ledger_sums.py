@@ -20,7 +20,7 @@ from aemon.store.schema.tables import detectors, runs
 from aemon.store.store import KEYS_AT_ONCE
 
 UNSETTLED = timedelta(minutes=30)  # age up to which a run may still change its row
-RENEW_SECONDS = 3600.0  # the sums are read anew, because retention removes rows
+RENEW_SECONDS = 3600.0  # the sums are read again, because retention removes rows
 
 SCORED = runs.c.records_scored
 JUDGED = (
@@ -36,7 +36,7 @@ class _Kept:
     Attributes:
         since: begin of the period of `scored`.
         until: end of the settled rows: the sums contain only runs that started before.
-        renew_at: time of the monotonic clock at which the sums are read anew.
+        renew_at: time of the monotonic clock at which the sums are read again.
         scored: monitor -> number of records scored.
         judged: monitor -> number of records judged by the detector in `detectors`.
         detectors: monitor -> the detector of `judged`: its id, and when it became active.
