@@ -12,8 +12,7 @@ from aemon.operations.installation import Installation
 from aemon.operations.json_form import plain
 from aemon.store.episode_queries import EpisodeSummary, episode_summaries
 from aemon.store.leases import lease_rows
-from aemon.store.page_queries.monitor_states import overviews
-from aemon.store.queries import FlaggedRecord, MonitorOverview, flagged_records
+from aemon.store.queries import FlaggedRecord, MonitorOverview, flagged_records, overview
 
 LATELY = timedelta(days=1)  # age up to which records are counted and listed
 MOST_FLAGGED = 20  # newest flagged records on the page
@@ -167,7 +166,8 @@ def status_page(installation: Installation, daemon: DaemonState) -> StatusPage:
 def _monitors(
     installation: Installation, names: Sequence[str], held: Collection[str]
 ) -> tuple[MonitorStatus, ...]:
-    known = overviews(installation.store, names, installation.clock() - LATELY)
+    since = installation.clock() - LATELY
+    known = overview(installation.store, names, since, installation.sums)
     provisional = provisional_ones(known)
     return tuple(
         MonitorStatus(

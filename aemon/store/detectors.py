@@ -244,19 +244,27 @@ def find_active(connection: sa.Connection, monitor: str) -> StoredDetector | Non
 
 def find_judging(connection: sa.Connection, monitor: str) -> dict[DetectorState, StoredDetector]:
     """Return state -> detector for the active detector and the detector on trial of a monitor."""
+    return judging_of(connection, [monitor]).get(monitor, {})
+
+
+def judging_of(
+    connection: sa.Connection, monitors: Sequence[str]
+) -> dict[str, dict[DetectorState, StoredDetector]]:
+    """Return monitor -> state -> detector, for active detectors and detectors on trial."""
     # The query runs at every tick: the manifest, which may be long, is left out.
     names = StoredDetector.__slots__
-    query = (
-        _with_threshold()
-        .with_only_columns(*(_COLUMNS[name].label(f"_{name}") for name in names))
-        .where(detectors.c.monitor == monitor, detectors.c.state.in_(_JUDGING))
+    query = _with_threshold().with_only_columns(
+        *(_COLUMNS[name].label(f"_{name}") for name in names)
     )
-    found: dict[DetectorState, StoredDetector] = {}
-    for row in connection.execute(query).mappings():  # newest threshold of a detector comes first
-        values = {name: row[f"_{name}"] for name in names}
-        state = values["state"] = DetectorState(values["state"])
-        values["false_alarm_rate"] = rate_of(values["false_alarm_rate"])
-        found.setdefault(state, StoredDetector(**values))
+    found: dict[str, dict[DetectorState, StoredDetector]] = {}
+    for start in range(0, len(monitors), KEYS_AT_ONCE):
+        some = detectors.c.monitor.in_(monitors[start : start + KEYS_AT_ONCE])
+        for row in connection.execute(query.where(some, detectors.c.state.in_(_JUDGING))):
+            values = dict(zip(names, row, strict=True))
+            state = values["state"] = DetectorState(values["state"])
+            values["false_alarm_rate"] = rate_of(values["false_alarm_rate"])
+            # The newest threshold of a detector comes first.
+            found.setdefault(values["monitor"], {}).setdefault(state, StoredDetector(**values))
     return found
 
 
