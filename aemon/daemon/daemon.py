@@ -35,6 +35,7 @@ from aemon.reading.pushed_records import PushDesk
 from aemon.records import Job, Outcome
 from aemon.store.engine import open_engine
 from aemon.store.leases import Replica
+from aemon.store.lists.ledger_sums import LedgerSums
 from aemon.store.schema import revisions
 from aemon.store.store import Store
 from aemon.threads import first_dead, start_thread
@@ -89,6 +90,7 @@ class Daemon:
         self._store.add_monitors(config.monitors)
         # Requests must not take connections from runs.
         self._api_store = Store(open_engine(self._store_url, name), clock)
+        self._sums = LedgerSums()
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._metrics = Metrics(prometheus_client.CollectorRegistry(), clock)
         self._runner = Runner(self._store, self._metrics, clock)
@@ -206,7 +208,7 @@ class Daemon:
         from aemon.web.served_routes import served_routes
 
         store = self._api_store.limited(QUERY_SECONDS)
-        made = partial(Installation, store=store, clock=self._clock)
+        made = partial(Installation, store=store, clock=self._clock, sums=self._sums)
         return served_routes(lambda: made(self._config), self._status, self._diagnose)
 
     def _limits(self) -> Limits:
@@ -323,7 +325,8 @@ class Daemon:
             wanted={name: self._watching.needed(name) for name in self._config.monitors},
             config_refused=self._reloading.refusal,
         )  # fmt: skip
-        return status_page(Installation(self._config, self._store, self._clock), state)
+        whole = Installation(self._config, self._store, self._clock, sums=self._sums)
+        return status_page(whole, state)
 
 
 def run_daemon(

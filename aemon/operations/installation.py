@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from aemon.config.schema import Config
+    from aemon.store.lists.ledger_sums import LedgerSums
     from aemon.store.store import Store
 
 
@@ -27,6 +28,7 @@ class Installation:
         store: an open results database; None to open the database of `config`.
         clock: the time.
         actor: the author of changes, for the audit; None for an unknown author.
+        sums: sums over the ledger that a daemon keeps between operations; None for a command.
     """
 
     def __init__(
@@ -35,9 +37,11 @@ class Installation:
         store: "Store | None" = None,
         clock: Clock = utc_now,
         actor: Actor | None = None,
+        sums: "LedgerSums | None" = None,
     ) -> None:
         self.config = config
         self.clock = clock
+        self.sums = sums
         self.actor = actor
         self._store = store
         self._is_ours = store is None
@@ -93,7 +97,7 @@ class Installation:
         """
         chosen = {name: self.config.monitors[name] for name in monitors}
         config = self.config.model_copy(update={"monitors": chosen})
-        return Installation(config, self._store, self.clock, actor or self.actor)
+        return Installation(config, self._store, self.clock, actor or self.actor, self.sums)
 
     def prepare(self) -> "Store":
         """Return the results database; make the database or its tables if they are missing.

@@ -9,7 +9,20 @@ from typing import Any
 
 def to_json(result: Any, *, indent: int | None = None) -> str:
     """Return a result as JSON text."""
-    return json.dumps(plain(result), indent=indent, allow_nan=False)
+    try:
+        # The encoder is fast, but knows no infinite numbers, and no names that are not text.
+        return json.dumps(result, indent=indent, allow_nan=False, default=_part)
+    except (TypeError, ValueError):
+        return json.dumps(plain(result), indent=indent, allow_nan=False)
+
+
+def _part(value: Any) -> Any:
+    """Return a value that JSON does not know in the form of `plain`, but not its parts."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): each for key, each in value.items()}
+    return list(value) if isinstance(value, set | frozenset) else plain(value)
 
 
 def plain(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """The state of every monitor, for the status page, `/status.json` and `aemon status`."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,8 +12,7 @@ from aemon.operations.installation import Installation
 from aemon.operations.json_form import plain
 from aemon.store.episode_queries import EpisodeSummary, episode_summaries
 from aemon.store.leases import lease_rows
-from aemon.store.page_queries.monitor_states import overviews
-from aemon.store.queries import FlaggedRecord, MonitorOverview, flagged_records
+from aemon.store.queries import FlaggedRecord, MonitorOverview, flagged_records, overview
 
 LATELY = timedelta(days=1)  # age up to which records are counted and listed
 MOST_FLAGGED = 20  # newest flagged records on the page
@@ -96,6 +95,16 @@ class StatusPage:
     health: Health | None = None
     config_refused: str = ""  # why the configuration file is not in use; empty if it is in use
 
+    def narrowed(self, knows: Callable[[str], bool]) -> "StatusPage":
+        """Return the page with only the monitors that a client may know."""
+        return replace(
+            self,
+            monitors=tuple(each for each in self.monitors if knows(each.name)),
+            flagged=tuple(each for each in self.flagged if knows(each.monitor)),
+            episodes=tuple(each for each in self.episodes if knows(each.monitor)),
+            config_refused="",
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return the contents of `/status.json`: the daemon, and the state of every monitor."""
         health = self.health
@@ -157,7 +166,8 @@ def status_page(installation: Installation, daemon: DaemonState) -> StatusPage:
 def _monitors(
     installation: Installation, names: Sequence[str], held: Collection[str]
 ) -> tuple[MonitorStatus, ...]:
-    known = overviews(installation.store, names, installation.clock() - LATELY)
+    since = installation.clock() - LATELY
+    known = overview(installation.store, names, since, installation.sums)
     provisional = provisional_ones(known)
     return tuple(
         MonitorStatus(

@@ -51,7 +51,9 @@ class StoredDetector:
     threshold: float
     false_alarm_rate: float
     artifact_sha256: str = field(repr=False)  # retention keeps artifacts of judging detectors
-    lines_sha256: str | None = field(repr=False)  # hash of thresholds computed later; or None
+    lines_sha256: str | None = field(
+        repr=False
+    )  # hash of thresholds that were computed after the training; None if there are none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +76,6 @@ _COLUMNS: dict[str, Any] = {
     "state_at": sa.func.coalesce(detectors.c.state_at, detectors.c.trained_at),
 }
 _JUDGING = (DetectorState.ACTIVE, DetectorState.SHADOW)
-_CONVERTED = ("state", "state_at")
 
 
 def save_detector(
@@ -243,26 +244,27 @@ def find_active(connection: sa.Connection, monitor: str) -> StoredDetector | Non
 
 def find_judging(connection: sa.Connection, monitor: str) -> dict[DetectorState, StoredDetector]:
     """Return state -> detector for the active detector and the detector on trial of a monitor."""
-    return find_all_judging(connection, [monitor]).get(monitor, {})
+    return judging_of(connection, [monitor]).get(monitor, {})
 
 
-def find_all_judging(
+def judging_of(
     connection: sa.Connection, monitors: Sequence[str]
 ) -> dict[str, dict[DetectorState, StoredDetector]]:
-    """Return monitor -> state -> detector, as `find_judging` does for each of these monitors."""
+    """Return monitor -> state -> detector, for active detectors and detectors on trial."""
     # The query runs at every tick: the manifest, which may be long, is left out.
     names = StoredDetector.__slots__
-    query = (
-        _with_threshold()
-        .with_only_columns(*(_COLUMNS[name].label(f"_{name}") for name in names))
-        .where(detectors.c.monitor.in_(monitors), detectors.c.state.in_(_JUDGING))
+    query = _with_threshold().with_only_columns(
+        *(_COLUMNS[name].label(f"_{name}") for name in names)
     )
     found: dict[str, dict[DetectorState, StoredDetector]] = {}
-    for row in connection.execute(query).mappings():  # newest threshold of a detector comes first
-        values = {name: row[f"_{name}"] for name in names}
-        state = values["state"] = DetectorState(values["state"])
-        values["false_alarm_rate"] = rate_of(values["false_alarm_rate"])
-        found.setdefault(values["monitor"], {}).setdefault(state, StoredDetector(**values))
+    for start in range(0, len(monitors), KEYS_AT_ONCE):
+        some = detectors.c.monitor.in_(monitors[start : start + KEYS_AT_ONCE])
+        for row in connection.execute(query.where(some, detectors.c.state.in_(_JUDGING))):
+            values = dict(zip(names, row, strict=True))
+            state = values["state"] = DetectorState(values["state"])
+            values["false_alarm_rate"] = rate_of(values["false_alarm_rate"])
+            # The newest threshold of a detector comes first.
+            found.setdefault(values["monitor"], {}).setdefault(state, StoredDetector(**values))
     return found
 
 
@@ -276,6 +278,9 @@ def stored_detector(row: Mapping[str, Any]) -> StoredDetector:
         state=word_of(DetectorState, row["state"], DetectorState.REJECTED),
         state_at=row["state_at"] or row["trained_at"],
     )
+
+
+_CONVERTED = ("state", "state_at")
 
 
 def detector_row(store: Store, monitor: str, version: int) -> dict[str, Any] | None:

@@ -8,11 +8,11 @@ from typing import Any, TypedDict, Unpack
 import sqlalchemy as sa
 
 from aemon.records import DetectorState, Job, Verdict, promise_is_broken
-from aemon.store.detectors import StoredDetector, find_judging
-from aemon.store.drifts import open_reasons, unusual_traffic
-from aemon.store.episodes import total_open
+from aemon.store.detectors import StoredDetector
 from aemon.store.keysets import is_before
-from aemon.store.ledger import LastRun, last_run
+from aemon.store.ledger import LastRun
+from aemon.store.lists.ledger_sums import JUDGED, LedgerSums
+from aemon.store.lists.monitor_facts import Facts, read_facts
 from aemon.store.lists.narrowing import of_monitors
 from aemon.store.schema.not_looked_up import NotLookedUp
 from aemon.store.schema.tables import (
@@ -23,7 +23,6 @@ from aemon.store.schema.tables import (
     runs,
     scores,
     thresholds,
-    watermarks,
 )
 from aemon.store.store import KEYS_AT_ONCE, Store
 
@@ -222,86 +221,66 @@ class MonitorOverview:
         )
 
 
-def overview(store: Store, names: Iterable[str], since: datetime) -> list[MonitorOverview]:
-    """Return the state of each known monitor, in the given order; count records since `since`."""
+def overview(
+    store: Store, names: Iterable[str], since: datetime, sums: LedgerSums | None = None
+) -> list[MonitorOverview]:
+    """Return the state of each known monitor, in the given order; count records since `since`.
+
+    With `sums`, which a daemon keeps, only the newest part of the ledger is read.
+    """
     with store.reading() as connection:
         known = set(connection.execute(sa.select(monitors.c.name)).scalars())
-        return [_overview(connection, name, since) for name in names if name in known]
+        chosen = [name for name in names if name in known]
+        facts = read_facts(connection, chosen, since, store.now(), sums)
+    return [_overview(name, facts) for name in chosen]
 
 
-def _overview(connection: sa.Connection, name: str, since: datetime) -> MonitorOverview:
-    judging = find_judging(connection, name)
+def _overview(name: str, facts: Facts) -> MonitorOverview:
+    judging = facts.judging.get(name, {})
     detector = judging.get(DetectorState.ACTIVE)
     on_trial = judging.get(DetectorState.SHADOW)
-    scored = connection.execute(
-        sa.select(sa.func.sum(runs.c.records_scored)).where(
-            runs.c.monitor == name, runs.c.job == Job.SCORE, runs.c.started_at >= since
-        )
-    ).scalar_one()
-    first_trained_at = connection.execute(
-        sa.select(sa.func.min(detectors.c.trained_at)).where(detectors.c.monitor == name)
-    ).scalar()
-    read_until = connection.execute(
-        sa.select(watermarks.c.event_time).where(watermarks.c.monitor == name)
-    ).scalar()
+    lately, by_active = facts.flagged.get(name, (0, 0))
     return MonitorOverview(
         name=name,
         detector_version=detector.version if detector else None,
         trained_at=detector.trained_at if detector else None,
-        first_trained_at=first_trained_at,
+        first_trained_at=facts.first_trained.get(name),
         training_records=detector.training_records if detector else None,
         threshold=detector.threshold if detector else None,
         false_alarm_rate=detector.false_alarm_rate if detector else None,
         calibration_records=detector.calibration_records if detector else None,
         on_trial=on_trial.version if on_trial else None,
-        drifts=open_reasons(connection, name),
-        traffic=unusual_traffic(connection, name),
-        episodes_open=total_open(connection, [name]),
-        realised=_realised(connection, detector) if detector else Flagged(),
-        read_until=read_until,
-        records_scored=scored or 0,
-        anomalies=_flagged(connection, name, scores.c.scored_at >= since),
-        last_score=last_run(connection, name, Job.SCORE),
-        last_train=last_run(connection, name, Job.TRAIN),
+        drifts=facts.drifts.get(name, ()),
+        traffic=facts.traffic.get(name, ()),
+        episodes_open=facts.episodes_open.get(name, 0),
+        realised=Flagged(judged=int(facts.judged.get(name) or 0), flagged=by_active)
+        if detector
+        else Flagged(),
+        read_until=facts.read_until.get(name),
+        records_scored=int(facts.scored.get(name) or 0),
+        anomalies=lately,
+        last_score=facts.last.get((name, Job.SCORE)),
+        last_train=facts.last.get((name, Job.TRAIN)),
     )
 
 
 def realised(store: Store, detector: StoredDetector) -> Flagged:
     """Return the numbers of records that the active detector has judged and flagged so far."""
-    with store.reading() as connection:
-        return _realised(connection, detector)
-
-
-def _realised(connection: sa.Connection, detector: StoredDetector) -> Flagged:
-    # Count judged records in the ledger, which has one row for every run, not in `scores`.
-    judged = connection.execute(
-        sa.select(
-            sa.func.sum(
-                runs.c.records_scored
-                + runs.c.records_revised
-                - runs.c.records_absent
-                - runs.c.records_idle
-            )
-        ).where(
-            runs.c.monitor == detector.monitor,
-            runs.c.job == Job.SCORE,
-            runs.c.started_at >= detector.state_at,  # an earlier detector judged before this time
-        )
-    ).scalar_one()
     own = scores.c.detector_id == detector.id, scores.c.scored_at >= detector.state_at
-    return Flagged(judged=judged or 0, flagged=_flagged(connection, detector.monitor, *own))
-
-
-def _flagged(connection: sa.Connection, monitor: str, *conditions: sa.ColumnElement[bool]) -> int:
-    """Return how many records are flagged now; do not count hindsight verdicts.
-
-    The ledger counts only newly flagged records, not records judged again that stay flagged.
-    """
-    query = (
+    flagged = (
         sa.select(sa.func.count())
         .select_from(anomalies)
-        .join(scores, sa.and_(*IS_CURRENT, scores.c.verdict == Verdict.ANOMALY))
-        .join(runs, runs.c.id == scores.c.run_id)
-        .where(anomalies.c.monitor == monitor, runs.c.job == Job.SCORE, *conditions)
+        .join(scores, sa.and_(*IS_CURRENT, scores.c.verdict == Verdict.ANOMALY, *own))
+        .join(runs, sa.and_(runs.c.id == scores.c.run_id, runs.c.job == Job.SCORE))
+        .where(anomalies.c.monitor == detector.monitor)
     )
-    return connection.execute(query).scalar_one()
+    judged = sa.select(sa.func.sum(JUDGED)).where(
+        runs.c.monitor == detector.monitor,
+        runs.c.job == Job.SCORE,
+        runs.c.started_at >= detector.state_at,  # an earlier detector judged before this time
+    )
+    with store.reading() as connection:
+        return Flagged(
+            judged=connection.execute(judged).scalar_one() or 0,
+            flagged=connection.execute(flagged).scalar_one(),
+        )

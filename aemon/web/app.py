@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -20,6 +21,7 @@ from aemon.operations.status_report import Health, StatusPage
 from aemon.web.accepted_encodings import takes_gzip
 from aemon.web.access import Access, load_access
 from aemon.web.guard import OPEN_PATH, Guard, Limits
+from aemon.web.refusals import refusal_answer
 from aemon.web.worker_threads import in_thread
 
 
@@ -58,7 +60,15 @@ def guarded(
     refused: Callable[[int], None],
 ) -> ASGIApp:
     """Build an application of these routes with a guard; the arguments are as in `build_app`."""
-    return Guard(Starlette(routes=list(behind)), access, limits, refused)
+    app = Starlette(routes=list(behind), exception_handlers={HTTPException: _on_refusal})
+    return Guard(app, access, limits, refused)
+
+
+async def _on_refusal(request: Request, error: Exception) -> Response:
+    """Answer a path that no route has, or a method that its route has not."""
+    if not isinstance(error, HTTPException):
+        raise error
+    return refusal_answer(error, request.scope["path"])
 
 
 def routes(

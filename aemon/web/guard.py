@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -156,16 +155,19 @@ def needed_scope(method: str, path: str) -> Permission:
 def check_origin(method: str, headers: Headers) -> None:
     """Check that a change was not sent by a foreign web page, with the credentials of a browser.
 
-    A page can send a form, or a text, to any host, but JSON only to its own host. Browsers name
-    the origin of the page.
+    A page can send a form, or a text, to any host, but JSON only to its own host. Browsers say
+    whether the page is of the same origin, also behind a proxy that changes the host; over plain
+    HTTP, they only name the origin.
 
     Raises:
         HTTPException: the request came from a foreign page, or its body is not JSON.
     """
-    site = headers.get("sec-fetch-site", "same-origin")
-    origin = headers.get("origin")
-    own = origin is None or urlsplit(origin).netloc == headers.get("host", "")
-    if site not in ("same-origin", "none") or not own:
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        own = site in ("same-origin", "none")
+    else:
+        own = origin is None or origin.partition("://")[2] == headers.get("host")
+    if not own:
         raise refusal(HTTPStatus.FORBIDDEN, "a page of another origin may not change anything")
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if method != "DELETE" and kind != "application/json":

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 API = "/api/v1/"
-PUSHES = ("/api/v1/records/", "/api/v1/write")  # paths of pushed records, which are no part of it
+PUSHES = ("/api/v1/records/", "/api/v1/write")  # paths of pushed records: not of the API
 _LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 _TODO = {
     HTTPStatus.UNAUTHORIZED: "send a token or password; `aemon web token` makes a token",

@@ -27,6 +27,7 @@ from aemon.operations.lists.ledger_pages import Happened
 from aemon.operations.lists.record_pages import RecordsWanted
 from aemon.operations.lists.series_views import SeriesWanted
 from aemon.operations.training_by_hand import train_detector
+from aemon.operations.views.recent_exceedances import RecentExceedances
 from aemon.records import FeedbackVerdict
 from aemon.store.schema.tables import anomalies, episodes, notifications
 from aemon.testing.http_receiver import receiving
@@ -136,6 +137,18 @@ def daemon(world: World) -> tuple[Installation, Arguments]:
     return world.installation, {"daemon": state}
 
 
+def shown(**arguments: Any) -> Call:
+    """Call the operation of a page with the status of a daemon."""
+
+    def called(world: World) -> tuple[Installation, Arguments]:
+        from aemon.operations.status_report import status_page
+
+        installation, state = daemon(world)
+        return installation, {"status": status_page(installation, **state), **arguments}
+
+    return called
+
+
 def empty_store(world: World) -> Installation:
     url = f"sqlite:///{world.folder}/new.db"
     return Installation(Config.model_validate({**settings_of(world), "store": url}))
@@ -169,6 +182,11 @@ CALLS: dict[str, Call] = {
     "detector_page": on(limit=1),
     "detector_report": on(monitor="pumps", version=1),
     "end_snooze": snoozed,
+    "configuration_text": on(monitor="pumps"),
+    "entity_lanes": on(name="pumps", span=timedelta(days=300)),
+    "episode_page_of": on(number=EPISODE),
+    "monitor_page_of": shown(name="pumps"),
+    "overview_of": shown(recent=RecentExceedances()),
     "episode_page": listed(choice=EpisodeChoice(monitor="pumps")),
     "explain_record": on(monitor="pumps", record_key=FAULT),
     "export_codes": codes,

@@ -3,24 +3,35 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from aemon.detection.similar_episodes import likeness
 from aemon.operations.episode_handling import find_episode
 from aemon.operations.installation import Installation
 from aemon.records import EpisodeState
 from aemon.store.episode_queries import EpisodeSummary
-from aemon.store.page_queries.episode_facts import (
-    GivenOnEpisode,
-    SimilarEpisode,
-    feedback_on,
-    similar_before,
-)
+from aemon.store.episodes import reported_before
+from aemon.store.page_queries.episode_feedback import GivenOnEpisode, feedback_on
 from aemon.store.queries import FlaggedRecord, flagged_records
+from aemon.store.store import Store
 
 MOST_RECORDS = 50  # newest records of the table
 MOST_DRAWN = 1000  # newest records of the lanes
 MOST_COLUMNS = 12
 MOST_SIMILAR = 5
 PIECES = 60  # of a lane
+LEAST_LIKENESS = 0.7  # of an earlier episode that is listed
+MOST_COMPARED = 300  # earlier episodes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SimilarEpisode:
+    """An earlier episode with a similar pattern; a likeness of 1 means equal patterns."""
+
+    id: int
+    started_at: datetime
+    label: str
+    likeness: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +93,7 @@ def episode_page_of(installation: Installation, number: int) -> EpisodePage:
         records=tuple(records[:MOST_RECORDS]),
         sentence=peak.reason if peak is not None else "",
         blamed=_lanes(episode, records),
-        similar=tuple(similar_before(store, episode, MOST_SIMILAR)),
+        similar=tuple(_similar_before(store, episode, MOST_SIMILAR)),
         feedback=tuple(feedback_on(store, number)),
         sql=(
             "SELECT event_time, entity, record_key, exceedance, reason\n"
@@ -111,3 +122,28 @@ def _lanes(episode: EpisodeSummary, records: Sequence[FlaggedRecord]) -> tuple[B
         BlamedLane(column=name, share=episode.blame[name] / total, values=lanes[name])
         for name in names
     )
+
+
+def _similar_before(store: Store, episode: EpisodeSummary, most: int) -> list[SimilarEpisode]:
+    """Return the earlier episodes of a monitor that are most similar to an episode.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    with store.reading() as connection:
+        known = reported_before(connection, episode.monitor, episode.started_at, MOST_COMPARED)
+    own = next((each.pattern for each in known if each.id == episode.id), None)
+    if own is None:
+        return []
+    found = [
+        SimilarEpisode(
+            id=each.id,
+            started_at=each.started_at,
+            label=each.label,
+            likeness=likeness(own, each.pattern),
+        )
+        for each in known
+        if each.id != episode.id
+    ]
+    found.sort(key=lambda each: -each.likeness)
+    return [each for each in found[:most] if each.likeness >= LEAST_LIKENESS]

@@ -13,7 +13,7 @@ from aemon.operations.lists.ledger_pages import Happened, rejected_page, run_pag
 from aemon.operations.lists.monitor_pages import show_monitor
 from aemon.operations.lists.series_views import SeriesWanted, score_lanes
 from aemon.operations.status_report import StatusPage
-from aemon.operations.views.overview_view import MonitorLine, monitor_line
+from aemon.operations.views.overview_view import MonitorLine
 from aemon.store.episode_queries import EpisodeSummary
 from aemon.store.inbox.rejected_records import RejectedRecord
 from aemon.store.lists.ledger_rows import RunRow
@@ -86,7 +86,7 @@ def monitor_page_of(installation: Installation, status: StatusPage, name: str) -
     episodes = episode_page(installation, EpisodeChoice(monitor=name), limit=MOST_EPISODES).items
     happened = Happened(monitor=name)
     return MonitorPage(
-        line=monitor_line(monitor, status, installation.config.monitors.get(name), severity),
+        line=MonitorLine.of(monitor, status, installation.config.monitors.get(name), severity),
         columns=_blamed(episodes),
         episodes=episodes,
         detectors=detector_page(installation, name, limit=1000).items[::-1],

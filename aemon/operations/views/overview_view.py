@@ -1,7 +1,7 @@
 """The overview: every monitor with its state in words, sorted by what needs a person."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
@@ -84,6 +84,37 @@ class MonitorLine:
     budget_used: float | None
     trace: Sequence[float | None] = ()
 
+    @classmethod
+    def of(
+        cls,
+        monitor: MonitorStatus,
+        status: StatusPage,
+        settings: MonitorSettings | None,
+        severity: Severity | None,
+        trace: Sequence[float | None] = (),
+    ) -> "MonitorLine":
+        """Return a monitor with what it needs of a person.
+
+        Args:
+            monitor: the state of the monitor.
+            status: the status page of the daemon.
+            settings: the settings of the monitor; None if they are not known.
+            severity: the highest severity of its open episodes; None without open episodes.
+            trace: its exceedances of the last day.
+        """
+        need, reason = _need(monitor, settings, severity, status.now)
+        rate, share = monitor.false_alarm_rate, monitor.realised.share
+        return cls(
+            monitor=monitor,
+            source=status.sources.get(monitor.name, ""),
+            need=need,
+            reason=cut(reason, _LONGEST_REASON),
+            read=monitor.last_score.records_read if monitor.last_score else 0,
+            wanted=status.wanted.get(monitor.name, 0),
+            budget_used=share / rate if share is not None and rate else None,
+            trace=trace,
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Overview:
@@ -140,7 +171,7 @@ def overview_of(
         severities, traces = {}, {}
     settings = installation.config.monitors
     lines = [
-        monitor_line(
+        MonitorLine.of(
             monitor,
             status,
             settings.get(monitor.name),
@@ -155,47 +186,6 @@ def overview_of(
     lines = [line for line in lines if search.lower() in line.monitor.name.lower()]
     lines.sort(key=lambda line: (line.need, line.monitor.name))
     return Overview(status=status, lines=tuple(lines[:limit]), monitors=len(names), counts=counts)
-
-
-def narrowed_status(status: StatusPage, knows: Callable[[str], bool]) -> StatusPage:
-    """Return a status page with only the monitors that a client may know."""
-    return replace(
-        status,
-        monitors=tuple(each for each in status.monitors if knows(each.name)),
-        flagged=tuple(each for each in status.flagged if knows(each.monitor)),
-        episodes=tuple(each for each in status.episodes if knows(each.monitor)),
-        config_refused="",
-    )
-
-
-def monitor_line(
-    monitor: MonitorStatus,
-    status: StatusPage,
-    settings: MonitorSettings | None,
-    severity: Severity | None,
-    trace: Sequence[float | None] = (),
-) -> MonitorLine:
-    """Return a monitor with what it needs of a person.
-
-    Args:
-        monitor: the state of the monitor.
-        status: the status page of the daemon.
-        settings: the settings of the monitor; None if they are not known.
-        severity: the highest severity of its open episodes; None without open episodes.
-        trace: its exceedances of the last day.
-    """
-    need, reason = _need(monitor, settings, severity, status.now)
-    rate, share = monitor.false_alarm_rate, monitor.realised.share
-    return MonitorLine(
-        monitor=monitor,
-        source=status.sources.get(monitor.name, ""),
-        need=need,
-        reason=cut(reason, _LONGEST_REASON),
-        read=monitor.last_score.records_read if monitor.last_score else 0,
-        wanted=status.wanted.get(monitor.name, 0),
-        budget_used=share / rate if share is not None and rate else None,
-        trace=trace,
-    )
 
 
 def _need(

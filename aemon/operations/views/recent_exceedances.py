@@ -12,7 +12,7 @@ from aemon.store.store import Store
 WIDTH = timedelta(minutes=30)
 PIECES = 48
 NEWEST = 2  # pieces that every request reads again, because records still arrive in them
-BUDGET_SECONDS = 0.05  # time a request spends on earlier pieces; the rest is read by later requests
+BUDGET_SECONDS = 0.03  # time a request spends on earlier pieces; the rest is read by later requests
 AGAIN_AFTER = timedelta(minutes=10)  # earlier pieces are read again, for late records
 
 Traces = Mapping[str, Sequence[float | None]]

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from aemon.store.page_queries.name_lists import is_among
 from aemon.store.page_queries.time_pieces import Pieces
 from aemon.store.schema.tables import scores
-from aemon.store.store import KEYS_AT_ONCE, Store
+from aemon.store.store import Store
 
 
 class PieceExceedance(NamedTuple):
@@ -24,20 +25,17 @@ def exceedances(store: Store, monitors: Sequence[str], pieces: Pieces) -> list[P
     Raises:
         StoreError: the database fails.
     """
-    found: list[PieceExceedance] = []
     with store.reading() as connection:
         number = pieces.number_in_sql(connection, scores.c.event_time).label("piece")
-        for start in range(0, len(monitors), KEYS_AT_ONCE):
-            query = (
-                sa.select(scores.c.monitor, number, sa.func.max(scores.c.exceedance))
-                .where(
-                    scores.c.monitor.in_(monitors[start : start + KEYS_AT_ONCE]),
-                    scores.c.event_time >= pieces.since,
-                    scores.c.event_time < pieces.until,
-                    scores.c.superseded_at.is_(None),
-                )
-                .group_by(scores.c.monitor, number)
+        query = (
+            sa.select(scores.c.monitor, number, sa.func.max(scores.c.exceedance))
+            .where(
+                is_among(connection, scores.c.monitor, monitors),
+                scores.c.event_time >= pieces.since,
+                scores.c.event_time < pieces.until,
+                scores.c.superseded_at.is_(None),
             )
-            for monitor, piece, exceedance in connection.execute(query):
-                found.append(PieceExceedance(monitor, int(piece), exceedance))
-    return found
+            .group_by(scores.c.monitor, number)
+        )
+        rows = connection.execute(query)
+        return [PieceExceedance(name, int(piece), value) for name, piece, value in rows]

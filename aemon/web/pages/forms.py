@@ -1,7 +1,7 @@
 """Forms that change something: read with limits, and only from the pages themselves."""
 
 from http import HTTPStatus
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -43,14 +43,16 @@ async def read_form(request: Request) -> dict[str, str]:
 def check_own(headers: Headers) -> None:
     """Check that a page of this daemon sent a request, and no foreign page.
 
-    Browsers add `Sec-Fetch-Site` or `Origin` to a form, and no page can change them.
+    Browsers say whether the page is of the same origin, also behind a proxy that changes the host.
+    Over plain HTTP, they only name the origin. No page can change these headers.
 
     Raises:
         HTTPException: the request came from elsewhere, or does not say where it came from.
     """
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    is_own = origin is not None and urlsplit(origin).netloc == headers.get("host", "")
     if site is not None:
-        is_own = site == "same-origin" and (origin is None or is_own)
+        is_own = site == "same-origin"
+    else:
+        is_own = origin is not None and origin.partition("://")[2] == headers.get("host")
     if not is_own:
         raise refused(HTTPStatus.FORBIDDEN, "only a form of this page may change something")

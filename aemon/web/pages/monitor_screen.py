@@ -10,7 +10,7 @@ from starlette.routing import Route
 from aemon.operations.installation import Installation
 from aemon.operations.views.monitor_view import MOST_LISTED, entity_lanes, monitor_page_of
 from aemon.web.pages.page_desk import PageDesk
-from aemon.web.pages.requests_read import SPANS, span_of, text_of
+from aemon.web.pages.requests_read import SPANS, USUAL, span_of, text_of
 
 
 def monitor_routes(desk: PageDesk) -> list[Route]:
@@ -18,12 +18,12 @@ def monitor_routes(desk: PageDesk) -> list[Route]:
 
     async def monitor(request: Request) -> Response:
         name, entity = request.path_params["name"], text_of(request, "entity")
-        span = span_of(request, "24h")
 
         def contents(installation: Installation) -> Mapping[str, Any]:
             status = desk.status_for(request)
             view = monitor_page_of(installation, status, name)
-            lanes = entity_lanes(installation, name, SPANS["24h"])
+            lanes = entity_lanes(installation, name, SPANS[USUAL])
+            span = span_of(request, view.line.monitor.first_trained_at, status.now)
             return {
                 "view": view,
                 "name": name,
@@ -39,9 +39,10 @@ def monitor_routes(desk: PageDesk) -> list[Route]:
         return await desk.page(request, "monitor.html", contents)
 
     async def lanes(request: Request) -> Response:
-        name, span = request.path_params["name"], span_of(request, "24h")
+        name = request.path_params["name"]
 
         def contents(installation: Installation) -> Mapping[str, Any]:
+            span = span_of(request, None, installation.clock())
             found = entity_lanes(installation, name, SPANS[span])
             return {"lanes": found, "name": name, "span": span, "spans": SPANS}
 

@@ -35,6 +35,6 @@ def overview_routes(desk: PageDesk) -> list[Route]:
             )
             return {"view": view, "search": search, "address": address}
 
-        return await desk.page(request, "overview.html", contents)
+        return await desk.page(request, "overview.html", contents, shared=True)
 
     return [Route("/", overview)]

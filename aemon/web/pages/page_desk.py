@@ -24,15 +24,15 @@ from aemon.errors import (
 )
 from aemon.operations.installation import Installation
 from aemon.operations.status_report import StatusPage
-from aemon.operations.views.overview_view import narrowed_status
 from aemon.records import Actor
 from aemon.web.accepted_encodings import takes_gzip
 from aemon.web.client import Client, client_of
 from aemon.web.pages.page_templates import templates
+from aemon.web.pages.shared_status import SharedStatus
 from aemon.web.worker_threads import in_thread
 
 ANSWER_SECONDS = 30.0  # time limit of an answer, also if the database does not answer at all
-AT_ONCE = 4  # pages that are filled at one time; each has a thread and a connection
+AT_ONCE = 2  # pages that are filled at one time; each has a thread and a connection
 MOST_WAITING = 64  # requests that wait for their turn
 T = TypeVar("T")
 
@@ -71,13 +71,18 @@ class PageDesk:
         diagnose: Findings | None = None,
     ) -> None:
         self.installation = installation
-        self.status = status
+        self.status = SharedStatus(status)
         self.diagnose = diagnose
         self._threads = anyio.CapacityLimiter(AT_ONCE)
         self._waiting = 0
 
-    async def page(self, request: Request, template: str, contents: Contents) -> Response:
-        """Return a page; an `AemonError` becomes a page with its text and what to do."""
+    async def page(
+        self, request: Request, template: str, contents: Contents, *, shared: bool = False
+    ) -> Response:
+        """Return a page; an `AemonError` becomes a page with its text and what to do.
+
+        With `shared`, clients with the same rights share the page as long as they share the status.
+        """
         writes, client = may_write(request), client_of(request.scope)
         small = takes_gzip(request.headers.get("accept-encoding", ""))
         path = request.url.path
@@ -86,7 +91,10 @@ class PageDesk:
             found = {"may_write": writes, "path": path, **contents(self.part(client))}
             return html(template, found, small=small)
 
+        key = (str(request.url.query), client.monitors, writes, small)
         try:
+            if shared:
+                return await self.run(lambda: self.status.made((path, *key), filled))
             return await self.run(filled)
         except AemonError as error:
             return error_page(error, path)
@@ -105,7 +113,7 @@ class PageDesk:
     def status_for(self, request: Request) -> StatusPage:
         """Return the status of the daemon, with only the monitors that the client may know."""
         client, status = client_of(request.scope), self.status()
-        return status if client.monitors is None else narrowed_status(status, client.knows)
+        return status if client.monitors is None else status.narrowed(client.knows)
 
     def part(self, client: Client) -> Installation:
         """Return the part of the installation that a client may know, for changes by the client."""

@@ -1,6 +1,6 @@
 """Pages that one looks things up in: detectors, the ledger, the setup, and the documentation."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -22,10 +22,20 @@ LISTED = 100
 MOST_FOUND = 200  # lines that a search shows
 MOST_VERSION = 2**31 - 1
 
+Handler = Callable[[Request], Awaitable[Response]]
+
 
 def reference_routes(desk: PageDesk) -> list[Route]:
     """Build the routes of these pages."""
+    return [
+        *_detector_routes(desk),
+        Route("/ledger", _ledger(desk)),
+        Route("/setup", _setup(desk)),
+        *_docs_routes(desk),
+    ]
 
+
+def _detector_routes(desk: PageDesk) -> list[Route]:
     async def detectors(request: Request) -> Response:
         monitor, cursor = text_of(request, "monitor"), text_of(request, "cursor") or None
 
@@ -45,6 +55,13 @@ def reference_routes(desk: PageDesk) -> list[Route]:
 
         return await desk.page(request, "detector.html", contents)
 
+    return [
+        Route("/detectors", detectors),
+        Route("/detectors/{name}/{version:int}", detector),
+    ]
+
+
+def _ledger(desk: PageDesk) -> Handler:
     async def ledger(request: Request) -> Response:
         monitor, outcome = text_of(request, "monitor"), text_of(request, "outcome")
         job, cursor = text_of(request, "job"), text_of(request, "cursor") or None
@@ -70,6 +87,10 @@ def reference_routes(desk: PageDesk) -> list[Route]:
 
         return await desk.page(request, "ledger.html", contents)
 
+    return ledger
+
+
+def _setup(desk: PageDesk) -> Handler:
     async def setup(request: Request) -> Response:
         checks, monitor = "checks" in request.query_params, text_of(request, "monitor")
 
@@ -86,13 +107,7 @@ def reference_routes(desk: PageDesk) -> list[Route]:
 
         return await desk.page(request, "setup.html", contents)
 
-    return [
-        Route("/detectors", detectors),
-        Route("/detectors/{name}/{version:int}", detector),
-        Route("/ledger", ledger),
-        Route("/setup", setup),
-        *_docs_routes(desk),
-    ]
+    return setup
 
 
 def _docs_routes(desk: PageDesk) -> list[Route]:

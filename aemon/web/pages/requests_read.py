@@ -41,6 +41,8 @@ def whole_of(request: Request, name: str, default: int, *, most: int) -> int:
 
 
 SPANS = {
+    "10m": timedelta(minutes=10),
+    "1h": timedelta(hours=1),
     "6h": timedelta(hours=6),
     "24h": timedelta(days=1),
     "7d": timedelta(days=7),
@@ -50,7 +52,22 @@ SPANS = {
 """The spans of time that the pages offer."""
 
 
-def span_of(request: Request, default: str) -> str:
-    """Return the chosen span of time, a key of `SPANS`."""
-    text = request.query_params.get("span", default)
-    return text if text in SPANS else default
+USUAL = "24h"
+_ROOM = 4  # a young monitor is shown in a span of so many times its age
+
+
+def span_of(request: Request, began: datetime | None, now: datetime) -> str:
+    """Return the chosen span of time, a key of `SPANS`; else a day, or less for a young monitor.
+
+    Args:
+        request: the request.
+        began: when the monitor began to judge; None if it has not begun.
+        now: the present time.
+    """
+    text = request.query_params.get("span", "")
+    if text in SPANS:
+        return text
+    if began is None:
+        return USUAL
+    long = (name for name, span in SPANS.items() if span >= _ROOM * (now - began))
+    return min(next(long, USUAL), USUAL, key=lambda name: SPANS[name])

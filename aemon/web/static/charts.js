@@ -12,6 +12,7 @@
   const monitor = place.dataset.monitor;
   const whole = [Number(place.dataset.until) - Number(place.dataset.span), Number(place.dataset.until)];
   const smalls = [...document.querySelectorAll("[data-column]")];
+  const STEEP = 20; // largest score, in thresholds, above which the scale becomes logarithmic
   const GAP = 3; // buckets without records that break a line
   const WAIT = 250; // milliseconds without a change of the range before data are requested
   let range = [...whole];
@@ -97,7 +98,11 @@
         ctx.moveTo(at(time), bbox.top);
         ctx.lineTo(at(time), bbox.top + bbox.height);
         ctx.stroke();
-        ctx.fillText(`detector ${version}`, at(time) + 4, bbox.top + 12 * devicePixelRatio);
+        if (drawn.root.parentElement === place) {
+          const left = at(time) < bbox.left + bbox.width * 0.9;
+          ctx.textAlign = left ? "left" : "right";
+          ctx.fillText(`detector ${version}`, at(time) + (left ? 4 : -4), bbox.top + 12 * devicePixelRatio);
+        }
       }
     }
     ctx.restore();
@@ -116,9 +121,25 @@
     });
   }
 
-  function axes(colour) {
+  // Time and height; a steep scale has marks at the threshold and at its tenfold, and so on.
+  function axes(colour, steep = 0) {
     const line = { stroke: colour.quiet, grid: { stroke: colour.rule, width: 1 }, ticks: { stroke: colour.rule } };
-    return [{ ...line, values: moments }, { ...line, size: 60 }];
+    const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
+    const numbers = (_, values) => values.map((value) => short.format(value));
+    const tens = steep && (() => [0, ...[...Array(9).keys()].map((power) => steep * 10 ** power)]);
+    return [
+      { ...line, values: moments, space: 90 },
+      { ...line, size: 60, values: numbers, ...(tens ? { splits: tens, filter: (_chart, marked) => marked } : {}) },
+    ];
+  }
+
+  // A few scores far above the threshold would press all others flat: such a scale is logarithmic
+  // above the threshold, and linear below.
+  function heights(series) {
+    const known = (values) => values.filter((value) => value !== null);
+    const most = Math.max(0, ...known(series.score_max));
+    const threshold = Math.max(0, ...known(series.threshold_max));
+    return threshold > 0 && most > STEEP * threshold ? { distr: 4, asinh: threshold } : {};
   }
 
   const digits = (_, value) => value === null || value === undefined ? "" : Number(value).toPrecision(4);
@@ -126,12 +147,13 @@
   function draw(series) {
     const colour = colours();
     const data = aligned(series);
+    const height = heights(series);
     chart?.destroy();
     place.replaceChildren();
     chart = new uPlot({
       width: place.clientWidth, height: 320,
-      scales: { x: { time: true, range: () => range } },
-      axes: axes(colour),
+      scales: { x: { time: true, range: () => range }, y: height },
+      axes: axes(colour, height.asinh),
       series: [
         {},
         { label: "largest score", stroke: colour.accent, width: 1.5, value: digits, points: { show: false } },
@@ -166,6 +188,7 @@
       const column = small.dataset.column;
       const points = series.points.filter((point) => typeof point.observed[column] === "number" ||
         typeof point.expected[column] === "number");
+      small.parentElement.hidden = !points.length;
       const pick = (kind) => points.map((point) =>
         typeof point[kind][column] === "number" ? point[kind][column] : null);
       const rows = unique([points.map((point) => Date.parse(point.time) / 1000), pick("observed"), pick("expected")]);

@@ -1,11 +1,12 @@
-"""The states of many monitors at once are those that each has by itself."""
+"""What pages read of many monitors at once."""
 
 from datetime import timedelta
 
 import pytest
 
-from aemon.store.page_queries.monitor_states import open_severities, overviews
-from aemon.store.queries import overview
+from aemon.store.page_queries.exceedances import exceedances
+from aemon.store.page_queries.monitor_states import open_severities
+from aemon.store.page_queries.time_pieces import Pieces
 from tests.filled_stores import fill
 
 NAMES = ["pumps", "fans", "unknown"]
@@ -19,19 +20,17 @@ def filled(store, clock):
     return store
 
 
-def test_all_at_once_is_each_by_itself(filled, clock):
-    since = clock() - timedelta(days=1)
-    assert overviews(filled, NAMES, since) == overview(filled, NAMES, since)
-    (pumps, fans) = overviews(filled, NAMES, since)
-    assert (pumps.name, pumps.anomalies, pumps.episodes_open) == ("pumps", 3, 1)
-    assert pumps.realised.judged == 300
-    assert fans.realised.flagged == 1
-    assert overviews(filled, ["belts"], since)[0].detector_version is None
-
-
 def test_the_highest_severity_of_the_open_episodes(filled):
     assert open_severities(filled, NAMES) == {"pumps": "critical", "fans": "warning"}
+    assert open_severities(filled, []) == {}
 
 
-def test_no_monitors_have_no_states(filled, clock):
-    assert overviews(filled, [], clock()) == []
+def test_the_largest_exceedance_of_each_half_hour(filled, clock):
+    pieces = Pieces.up_to(clock(), timedelta(minutes=30), 8)
+    found = {
+        (each.monitor, each.piece): each.exceedance for each in exceedances(filled, NAMES, pieces)
+    }
+    over = {place for place, exceedance in found.items() if exceedance > 1}
+    # Records 20 to 22 of 300 were 280 minutes ago: before these pieces
+    assert over == {("fans", pieces.count - 3)}
+    assert len([place for place in found if place[0] == "pumps"]) == 8

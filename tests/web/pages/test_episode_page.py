@@ -88,7 +88,9 @@ def test_an_episode_is_acknowledged_labelled_and_snoozed(writer, number, store, 
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"},
         {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"},
-        {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost:99"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "http://localhost:99"},
+        {"Origin": "http://[evil"},
     ],
 )  # fmt: skip
 def test_a_foreign_page_changes_nothing(writer, number, store, headers):
