@@ -18,7 +18,7 @@ class Event(StrEnum):
 
     OPENED = "opened"  # the episode became long enough to be reported
     ESCALATED = "escalated"  # the episode was reported as a warning, and is critical now
-    RESOLVED = "resolved"  # the episode is over
+    RESOLVED = "resolved"  # the episode has ended
     BACKLOG = "backlog"  # many old episodes, reported together once
     TEST = "test"  # nothing happened: a user tries a receiver
 

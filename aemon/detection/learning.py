@@ -45,7 +45,8 @@ UPPER_SHARE = 0.1
 DRIFT = 3.0
 """The newest scores alone calibrate the threshold if too many of them are high.
 
-The limit is this number of standard deviations of chance above `UPPER_SHARE`.
+The limit of the share of high scores is `UPPER_SHARE` plus this number of standard deviations of a
+share that differs from `UPPER_SHARE` only by chance.
 """
 
 
@@ -157,7 +158,8 @@ def learn(
         frame: the records; not modified.
         settings: settings of the columns, the detector and the thresholds.
         seed: the same records, settings and seed give the same detector.
-        rate: the target rate; given if source records were left out, else from the settings.
+        rate: the target rate; None to compute the rate from the settings and these records. If
+            some records of the source were left out, the caller computes the rate from all records.
         progress: called with the finished share of the training.
         in_order: whether event times give an order; a counter is then judged by its increase.
 

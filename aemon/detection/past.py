@@ -18,7 +18,8 @@ class Past:
         counts: the last number of each counter column.
         starts: the time since which the operating condition holds for each entity; empty if no
             settling time is configured.
-        latest: the last numbers of each entity, for derived columns; empty if none is configured.
+        latest: the last numbers of each entity, for derived columns; empty if no derived column is
+            configured.
     """
 
     repeats: Repeats = field(default_factory=Repeats)

@@ -150,7 +150,8 @@ def _flagged(flagging: Flagging, frame: Frame, *, free: Mask) -> tuple[Mask, boo
     Args:
         flagging: inputs for the choice.
         frame: N records.
-        free: (N,) mask of records that are handled for another reason.
+        free: (N,) mask of records that are not chosen here: their feedback or a suppressed period
+            decides whether they are left out.
     """
     nothing = np.zeros(len(frame), dtype=bool)
     active = active_detector(flagging.store, flagging.name)

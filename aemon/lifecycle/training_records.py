@@ -126,7 +126,7 @@ class TrainingRecords:
         back = len(self.brought_back)
         brought = f"{back} false alarms brought back" if back else ""
         since = [f"{drift.started_at:%Y-%m-%d %H:%M}" for drift in self.shifts]
-        new_level = f"a new level learned since {', '.join(since)}" if since else ""
+        new_level = f"the new level since {', '.join(since)} learned as normal" if since else ""
         wrong = "most records were flagged, so they were not left out" if self.broken else ""
         return ", ".join(filter(None, (left_out, brought, new_level, wrong)))
 
@@ -316,7 +316,7 @@ def _check_first(
     check_times(fetched)
     wanted = needed_for_entities(fetched.frame, wanted, settings)
     _check_usable(name, wanted, fetched.fetched, fetched.frame, fetched.waiting)
-    # With min_records, no more than this number is read, and only some of them may be working.
+    # With min_records, at most this number of records is read; the condition may hold for few.
     least = wanted if settings.min_records is None else LEAST_RECORDS
     if settings.columns.only_when is not None and len(working) < least:
         raise TrainingError(

@@ -38,7 +38,7 @@ MOST_LOOKED_AT = 1000
 """Number of first records that a monitor without a detector reads to check its source."""
 
 MOST_ENTITIES = 10
-"""Number of entities for which a review reads context rows before its first late record."""
+"""A review reads the context rows of this number of entities before its first record."""
 
 _REST = "the next run judges the rest"
 
@@ -243,8 +243,9 @@ class Monitor:
     ) -> bool:
         """Return whether this run looks for late records.
 
-        With `lateness`, only the source decides. Without `lateness`, late records are looked for if
-        keys do not show the order of arrival, and only if there are no `more` new records to read.
+        With `lateness`, late records are looked for unless the source returns records in the order
+        of arrival. Without `lateness`, late records are looked for if keys do not show the order of
+        arrival, and only if there are no `more` new records to read.
         """
         if self.settings.lateness is not None:
             return not source.in_order_of_arrival

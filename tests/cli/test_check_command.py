@@ -201,7 +201,7 @@ def test_a_rule_about_a_column_that_is_not_there_is_refused(folder):
         found = report(folder, rule[:5], code=ExitCode.DATA)
         key = rule.partition(":")[0]
         assert found["error"] == f"column 'flwo', named under quiet.{key}, is not in the records"
-        assert found["todo"] == "did you mean 'flow'? there are: flow, pressure, current"
+        assert found["todo"] == "did you mean 'flow'? the records have: flow, pressure, current"
 
 
 @pytest.mark.parametrize("time", [60996.5, 2025111713, "Montag", 638989812000000000, 100000, 100])

@@ -11,7 +11,7 @@ from aemon.detection.arrays import Floats, Mask, Rows
 from aemon.detection.features.outputs import Outputs
 
 LAST_SHARE = 0.2
-"""If a detector has one member, this member does not learn from the newest records: this share."""
+"""Share of the newest records, which a member does not learn from if it is the only member."""
 
 CUT_ALONE = 20
 """An entity is divided into folds separately if each fold gets at least this number of its

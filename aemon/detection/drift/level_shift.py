@@ -49,7 +49,7 @@ class Shift:
         return state
 
     def stays(self, min_records: int, min_time: timedelta) -> bool:
-        """Return whether the shift has lasted for `min_records` and `min_time`.
+        """Return whether the shift has lasted for at least `min_records` records and `min_time`.
 
         More than half of the stretch's records must be flagged.
         """

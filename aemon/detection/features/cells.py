@@ -52,8 +52,8 @@ class Cells:
     Attributes:
         numbers: (N,) numbers of the cells; NaN where the cell holds no finite number.
         missing: (N,) True where the cell holds no value: null, blank or "nan".
-        infinite: (N,) True where the cell holds an infinity or a number above `LARGEST_NUMBER`,
-            which also counts as a missing number.
+        infinite: (N,) True where the cell holds an infinity or a number above `LARGEST_NUMBER`.
+            Both count as missing numbers.
     """
 
     numbers: Values

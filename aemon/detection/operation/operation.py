@@ -36,7 +36,9 @@ class Standing(NamedTuple):
     judged: Mask  # (N,) True if the condition has held for long enough
     stretches: npt.NDArray[np.int64]  # (N,) number of the period of operation
     open: Mask  # (N,) True if the result is open because a cell is missing
-    halted: Mapping[str, np.datetime64]  # entity -> time of its newest record, if it is not judged
+    halted: Mapping[
+        str, np.datetime64
+    ]  # entity -> time of its newest record, if this record is not judged
     after: Starts
 
 
@@ -68,7 +70,7 @@ class Operation:
     @property
     def summary(self) -> str:
         """The condition as text, to be written after the words "records for which"."""
-        settled = f", for {_shown(self.settle)} at least" if self.settle else ""
+        settled = f" for at least {_shown(self.settle)}" if self.settle else ""
         return f"`{self.only_when}` holds{settled}"
 
     @cached_property

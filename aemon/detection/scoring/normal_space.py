@@ -311,7 +311,7 @@ class Space:
     def logarithms(
         self, totals: npt.NDArray[np.floating], mask: Mask, weights: Floats | None = None
     ) -> Values:
-        """Return the logarithms (N, k) of totals (N, k), divided by the observed weight."""
+        """Divide totals (N, k) by the observed weight; return the logarithms (N, k) of the results."""
         weights = self.weights if weights is None else weights
         observed = mask @ weights.astype(np.float64)
         observed = np.where(observed > 0, observed, 1.0)[:, None]

@@ -160,7 +160,7 @@ def _smoothed(surprises: Values, tried: Frame, longest: np.timedelta64) -> Value
 class _Ground(NamedTuple):
     """N records, divided into runs of consecutive records."""
 
-    centred: Floats  # (N, F) features minus usual values at their time
+    centred: Floats  # (N, F) features minus the usual values at the record's time
     runs: Runs
     room: Room
     width: int  # records in a window

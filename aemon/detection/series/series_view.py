@@ -175,7 +175,7 @@ class SeriesView:
         )
 
     def centred(self, features: Floats, mask: Mask, times: Times) -> Floats:
-        """Return features (N, F) minus the usual values of their entity at their time.
+        """Return features (N, F) minus the usual values of the record's entity at this time.
 
         Features with weight 0 become 0.
         """
@@ -224,7 +224,7 @@ class SeriesView:
         at most this share of the allowed false alarms. The result is None without a season.
 
         Args:
-            centred: (N, F) features minus the usual values at their time.
+            centred: (N, F) features minus the usual values at the record's time.
             mask: (N, F), True for observed cells.
         """
         if self.season is None:

@@ -12,7 +12,8 @@ from aemon.detection.features.columns import shortened
 First = Literal["missing", "zero", "beyond"]
 
 LEAST_RECORDS = 200
-"""A column with fewer training records is not checked: they may not show all its usual values."""
+"""A column with fewer training records is not checked, because these records may not show all usual
+values of the column."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
