@@ -85,12 +85,11 @@ class Action(StrEnum):
     WEB_IGNORED = "web.ignored", "a key of the web configuration has no effect in aemon"
     WEB_DENIED = (
         "web.denied",
-        "a request had wrong credentials; logged at most once a minute: `times` such requests",
+        "a request had wrong credentials; logged once a minute: `times` such requests",
     )
     WEB_HOST = (
         "web.host",
-        "a request used a host name that `http.hosts` does not list; logged at most once a "
-        "minute: `times` such requests",
+        "a request used a host name outside `http.hosts`; logged once a minute: `times` such requests",
     )
     WEB_STALLED = "web.stalled", "no connection can be accepted; the message has the reason"
     LEASE_TAKEN = "lease.taken", "this replica watches these monitors from now on"

@@ -72,7 +72,7 @@ class Message:
         command: the command that shows the episode with its records.
         labels: the labels of the monitor, for routing.
         episodes: number of episodes in the message. The message about a backlog may have several
-            episodes; `episode` is then the id of the newest of them.
+            episodes; `episode` is then the id of the newest episode.
     """
 
     event: Event

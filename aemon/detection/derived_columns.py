@@ -1,8 +1,8 @@
 """Derived columns: differences, means and spreads of a column over the last records of an entity.
 
-Only configured columns are derived. No derivation is automatic: on public sets of plants, differences
-and means beside all columns did not raise the average precision, because windows of records already
-compare each record with the records before it.
+Only configured columns are derived. No derivation is automatic: on public data sets of plants,
+differences and means of all columns did not raise the average precision, because windows of records
+already compare each record with the records before it.
 """
 
 from collections.abc import Iterator, Mapping

@@ -180,7 +180,7 @@ class Looked(Protocol):
 
 
 class Judging(Protocol):
-    """The interface for judging records that a run needs.
+    """The interface that a run needs for judging records.
 
     `Detector` implements this interface; a stack of several detectors may implement it as well.
     """

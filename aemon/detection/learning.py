@@ -1,4 +1,4 @@
-"""Learning a detector from a frame of normal records."""
+"""Trains a detector on a frame of normal records."""
 
 from dataclasses import dataclass, replace
 from time import perf_counter

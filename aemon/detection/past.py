@@ -1,4 +1,4 @@
-"""State of a source after its earlier records, for judging its next records."""
+"""The state of a source after its earlier records, which judging the next records needs."""
 
 from dataclasses import dataclass, field
 

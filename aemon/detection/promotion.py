@@ -67,7 +67,7 @@ class Evidence:
 
 
 class TrialOutcome(StrEnum):
-    """Outcome of a decision on a trial: wait for more records, promote, or reject."""
+    """What a decision on a trial says: wait for more records, promote, or reject."""
 
     WAIT = "wait"
     PROMOTE = "promote"
@@ -139,7 +139,7 @@ def decide(evidence: Evidence, wanted: int, *, overdue: bool = False) -> Decisio
     Args:
         evidence: results of both detectors.
         wanted: number of records of the trial.
-        overdue: whether the trial is overdue, so that fewer records are enough for a decision.
+        overdue: whether the trial is overdue; fewer records are then enough for a decision.
     """
     if evidence.records < least_records(wanted, overdue=overdue, asked_for=evidence.asked_for):
         reason = f"on trial: {evidence.records} of {wanted} records"

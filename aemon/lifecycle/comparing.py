@@ -82,7 +82,7 @@ def compare_detectors(
 ) -> Compared:
     """Judge the newest judged records with two detectors, and return the comparison.
 
-    The results are not stored. The second of `versions` may be None for the active detector.
+    The results are not stored. The second item of `versions` may be None: the active detector.
 
     Raises:
         DetectorError: a detector or its weights do not exist, or no records were judged.

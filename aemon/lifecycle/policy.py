@@ -60,7 +60,8 @@ class Observed:
         unreadable: whether the stored detector cannot be read.
         judging: whether a detector is active; without an active detector, the following
             attributes have their defaults.
-        outdated: whether the active detector or its thresholds belong to different settings.
+        outdated: whether the active detector or its thresholds were made with settings that differ
+            from the present settings.
         settings_tried: whether the newest detector was trained with the present settings.
         on_trial: whether a detector is on trial.
         trial_fits: whether the detector on trial was trained with the present settings.

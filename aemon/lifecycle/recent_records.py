@@ -47,7 +47,7 @@ class RecentRecords:
     Args:
         store: the results database, which has the state from before a restart.
         loaded: the active detector.
-        watched: which changes of traffic are reported.
+        watched: which kinds of unusual traffic are reported.
     """
 
     def __init__(self, store: Store, loaded: Loaded, watched: Watched = _ALL) -> None:

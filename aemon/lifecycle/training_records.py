@@ -232,8 +232,8 @@ def bursts_standing_out(source: Replayable, manifest: Mapping[str, Any], gap: in
 def choose_again(source: Replayable, store: Store, name: str, row: Mapping[str, Any]) -> Frame:
     """Return the training records of a detector, read again from the source.
 
-    The records are the same only if the source still has them unchanged. Late records that were
-    judged after the training are left out, because the training could not read them.
+    The records are the same only if the source still has the same records, unchanged. Late records
+    that were judged after the training are left out, because the training could not read them.
 
     Args:
         source: source of the records.

@@ -226,7 +226,7 @@ class Inbox:
     def _finish(self) -> None:
         """Write arrived records, close the stream, and write the records that arrived meanwhile.
 
-        Records that cannot be written are lost, unless the sender of the stream still has them.
+        Records that cannot be written are lost, unless the sender of the stream has kept them.
         """
         if self._stream is not None:
             with suppress(AemonError):

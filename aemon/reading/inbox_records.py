@@ -28,7 +28,7 @@ class InboxRecords:
     Args:
         store: the store that keeps the records.
         monitor: name of the monitor.
-        columns: columns that every batch has, also if no record has them.
+        columns: columns that every batch has, also if no record has such a column.
     """
 
     roles = Roles(time=_TIME, key=_KEY, entity=_ENTITY)

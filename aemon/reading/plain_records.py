@@ -1,4 +1,4 @@
-"""Converting the table of a stream to records that JSON can hold."""
+"""Converts the table of a stream to records that JSON can hold."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Pushed records: storing the records of a request before the request is answered."""
+"""Stores pushed records; a request is answered after its records are stored."""
 
 import json
 import threading

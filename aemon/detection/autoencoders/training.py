@@ -1,4 +1,4 @@
-"""Training of autoencoders by gradient descent. The only module that imports torch."""
+"""Training of autoencoders by gradient descent. No other module imports torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Plans for training by gradient descent: a kind makes a plan, `training` carries out the plan."""
+"""The plan of a training by gradient descent: a kind makes it, and `training` carries it out."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -14,8 +14,8 @@ LAST_SHARE = 0.2
 """Share of the newest records, which a member does not learn from if it is the only member."""
 
 CUT_ALONE = 20
-"""An entity is divided into folds separately if each fold gets at least this number of its
-records."""
+"""The records of an entity are divided into folds separately if each fold gets at least this number
+of records."""
 
 ALIKE = 4.0
 """Records are a series if their autocorrelation is above this many standard errors."""

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 MOST_LEVEL = 20
-"""Largest level of a `Shift`. After this many unflagged records in a row, every stretch of records
-has ended."""
+"""Largest level of a `Shift`. After this many unflagged records in a row, a possible shift has
+always ended."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Grounds of an expected value: a few other columns that alone lead to about the same value."""
+"""The grounds of an expected value: a few other columns that alone lead to about the same value."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Reading of the learned columns of a table: numbers, texts, and a list of unreadable columns."""
+"""Reads the learned columns of a table as numbers or texts, and lists unreadable columns."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any

@@ -68,7 +68,7 @@ ONE_SO_FAR = "one value so far"
 _TIMES = "times: only the source's time column is used"
 _UNJUDGED: dict[Sort, str] = {
     "time": _TIMES,
-    "duration": "lengths of time: give them as numbers of seconds",
+    "duration": "lengths of time: give each length as a number of seconds",
     "complex": "complex numbers: give their parts as columns of their own",
     "nested": "nested values: select their parts as columns of their own",
     "binary": "binary values: select measured parts of them as columns of their own",

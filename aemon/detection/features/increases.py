@@ -1,4 +1,4 @@
-"""Increases of counters, such as the growth of a meter total from one record to the next."""
+"""Computes increases of counters, such as the growth of a meter total since the last record."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ MOST_ENTITIES = 1_000
 """Largest number of entities whose newest counts are kept: the entities with the newest records."""
 
 USUAL_STEP_SHARE = 0.5
-"""Largest share of equal increases in a counter. A column with a larger share is a record number."""
+"""Largest share of equal increases in a counter; a column with a larger share is a record number."""
 
 CLOCK_SPREAD = 0.01
 """Least median deviation of the increase per second, as a share of the median increase per second.

@@ -1,4 +1,4 @@
-"""Marks for missing cells: numbers such as -999, far from all other numbers of a column."""
+"""Finds marks for missing cells: numbers such as -999, far from all other numbers of a column."""
 
 from typing import NamedTuple
 

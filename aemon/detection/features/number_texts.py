@@ -1,4 +1,4 @@
-"""Formats of numbers in texts: decimal comma, separators of thousands, and units."""
+"""Finds the format of numbers in texts: decimal comma, separators of thousands, and units."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Reading of a column's cells: the format of its numbers, and its marks for missing cells."""
+"""How the cells of a column are read: the format of numbers, and the marks for missing cells."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

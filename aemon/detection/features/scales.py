@@ -1,4 +1,4 @@
-"""Scales of features: mean, spread, weight and floor of each feature, from the training records."""
+"""The scales of features: mean, spread, weight and floor of each feature, from training records."""
 
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any

@@ -113,7 +113,7 @@ class Operation:
         return found
 
     def look(self, frame: Frame, before: Starts | None = None) -> Standing:
-        """Return the operating state of N records, and the state of their entities after them.
+        """Return the operating state of N records, and the state of each entity after its records.
 
         A record is not judged if the result of the condition is open. An open result does not mean
         that the machine stopped. If no earlier record of an entity is known, and the condition

@@ -1,4 +1,4 @@
-"""Search for settings without labels: the best settings separate planted anomalies best."""
+"""The search for settings without labels: the best settings separate planted anomalies best."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

@@ -256,7 +256,7 @@ class SeriesView:
         """Return scores (N,) or (K, N): squared distances, about 1 for a usual record.
 
         Args:
-            surprises: (N,) surprises by windows and season; or (K, N), K variants of them.
+            surprises: (N,) surprises by windows and season; or (K, N), K variants of the surprises.
             alone: (N,) scores of the records alone.
         """
         nats = np.maximum(surprises, self._of_record(alone))

@@ -193,7 +193,7 @@ def _left_out(base: Threshold, now: Threshold, scores: Values, allowed: Mask) ->
 
     These scores are above a moved threshold, and the target rate does not explain them. The moved
     threshold is the threshold of training times the shift of the median, or the active threshold
-    times its shift if that product is lower. The active threshold may come from a time of low
+    times its own shift, if that product is lower. The active threshold may come from a time of low
     scores. The shift of the active threshold is at least 1: if this shift moved the threshold
     further down, the threshold could never rise again.
     """

@@ -35,7 +35,7 @@ class Never:
     records: int
 
     def outside(self, numbers: Values) -> Mask:
-        """Return a mask (N,) of the cells of this kind; missing cells are NaN."""
+        """Return a mask (N,) of the cells of this kind; in `numbers`, a missing cell is NaN."""
         if self.what == "missing":
             return np.isnan(numbers)
         with np.errstate(invalid="ignore"):
