@@ -101,7 +101,7 @@ class Message:
 
     @property
     def id(self) -> str:
-        """An id that stays the same if the message is sent again, for receivers to drop repeats."""
+        """An id that stays the same if the message is sent again, so receivers can drop repeats."""
         identity = f"{self.monitor} {self.episode} {self.opened_at.isoformat()} {self.event}"
         return str(uuid5(NAMESPACE_URL, f"aemon:{identity}"))
 

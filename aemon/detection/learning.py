@@ -313,7 +313,7 @@ def _on_one_scale(
     settings: LearningSettings,
     rate: float,
 ) -> tuple[Fitted, ModeScale | None]:
-    """Convert held-out scores (n,) of all modes to one scale, like the scores of new records."""
+    """Convert held-out scores (n,) of all modes to one scale, which scores of new records have."""
     if feature_map.mode is None:
         return fitted, None
     codes = feature_map.mode.read(named_columns(held_out.values)).codes

@@ -16,8 +16,8 @@ class Past:
         repeats: for each entity, the last number of each column and how often it was repeated.
         tails: the last records of each entity; empty if windows are not judged.
         counts: the last number of each counter column.
-        starts: the time since which the operating condition holds for each entity; empty if no
-            settling time is configured.
+        starts: for each entity, the time at which the operating condition began to hold; empty if
+            no settling time is configured.
         latest: the last numbers of each entity, for derived columns; empty if no derived column is
             configured.
     """

@@ -1,4 +1,4 @@
-"""Search for similar episodes: the same columns deviate in the same directions."""
+"""Finds similar episodes: episodes in which the same columns deviate in the same directions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

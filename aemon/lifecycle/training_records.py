@@ -316,7 +316,7 @@ def _check_first(
     check_times(fetched)
     wanted = needed_for_entities(fetched.frame, wanted, settings)
     _check_usable(name, wanted, fetched.fetched, fetched.frame, fetched.waiting)
-    # With min_records, at most this number of records is read; the condition may hold for few.
+    # With min_records, at most this number of records is read; few may be in operation.
     least = wanted if settings.min_records is None else LEAST_RECORDS
     if settings.columns.only_when is not None and len(working) < least:
         raise TrainingError(

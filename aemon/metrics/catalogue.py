@@ -1,4 +1,4 @@
-"""The list of all metrics, from which they are made, documented and tested."""
+"""The list of all metrics; metrics are made, documented and tested from this list."""
 
 from prometheus_client import CollectorRegistry, Histogram
 
@@ -10,7 +10,7 @@ _RATIOS = (1, 1.25, 1.5, 2, 3, 5, 10, 30, 100)
 
 
 class Catalogue:
-    """All metrics: each is an attribute with the name of the metric, without `aemon_`.
+    """All metrics; each metric is an attribute, which has the metric's name without `aemon_`.
 
     An instance of the class holds the series of the metrics.
 
@@ -67,7 +67,7 @@ class Catalogue:
     run_interval_seconds = gauge("aemon_run_interval_seconds", ("monitor", "run"), "longest pause between runs")
     run_late_after_timestamp_seconds = gauge(
         "aemon_run_late_after_timestamp_seconds", ("monitor",),
-        "time by which a scoring run must end well: after the last success, three ticks and half of score_timeout",
+        "time by which a scoring run must end well: half of score_timeout after the third tick since the last success",
     )
     source_records_read = counter("aemon_source_records_read", ("monitor",), "records that the source returned")
     source_keys_given_up = counter(

@@ -106,7 +106,7 @@ class Monitor:
         mark = self._mark(source)
         on_trial = judge.shadow.stored.id if judge.shadow is not None else None
         self._backlog.begin(judge.stored, on_trial, mark.watermark)
-        if mark.watermark is not None:  # counted after a restart too, even without new records
+        if mark.watermark is not None:  # the time is known after a restart, too
             run.count(newest_record=mark.watermark.event_time)
         mark = self._look_back(judge, source, mark)
         enough = time.monotonic() + ENOUGH_SHARE * self.settings.score_timeout.total_seconds()

@@ -48,7 +48,7 @@ class _Piece:
 
     @property
     def beside(self) -> Beside:
-        """The rejected records and the note, which are written in the same transaction as rows."""
+        """The rejected records and the stream's note, written in the same transaction as `rows`."""
         return Beside(
             rejected=tuple(self.rejected), note=self.note, finish_before=self.finish_before
         )

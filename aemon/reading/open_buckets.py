@@ -39,7 +39,7 @@ from aemon.store.store import Row, Store
 
 TOO_MANY, NOT_A_NUMBER = "too_many_readings", "not_a_number"
 MOST_OPEN = 1_000_000
-"""Largest number of readings in open buckets; further readings are rejected until a bucket closes."""
+"""Largest number of readings in open buckets; more readings are rejected until a bucket closes."""
 
 COUNTED_EVERY = 10_000  # new readings between two counts of the stored readings
 READINGS_AT_ONCE = 20_000  # readings read from the store at once
@@ -167,7 +167,7 @@ class OpenBuckets:
         }
 
     def _chosen(self, buckets: Sequence[OpenBucket], finish_before: datetime) -> _Chosen:
-        """Return the buckets to close; after a bucket that stays open, none of its entity closes."""
+        """Return the buckets to close; the buckets of an entity close in the order of time."""
         names: set[tuple[str, datetime]] = set()
         blocked: set[str] = set()
         count, last = 0, _EPOCH
@@ -245,7 +245,7 @@ class OpenBuckets:
 def records_for_looking(
     settings: ReadingsSettings, table: pd.DataFrame, roles: Roles, now: datetime
 ) -> tuple[pd.DataFrame, Roles]:
-    """Return the records that some readings make, also in open buckets, and the columns' roles.
+    """Return the records that readings make, including records of open buckets, and their roles.
 
     For inspection: nothing is stored. Readings that cannot be kept are left out.
 
@@ -281,7 +281,7 @@ def records_for_looking(
 
 
 def _rows(made: pd.DataFrame) -> list[Row]:
-    """Return made records as rows of the kept records; missing cells are left out."""
+    """Return records as rows for the table of kept records; missing cells are left out."""
     values: list[dict[str, Any]] = plain_records(made.drop(columns=["bucket", "entity"]))
     return [
         {

@@ -30,7 +30,7 @@ from aemon.texts import cut
 MOST_PROBLEMS = 100  # problems of one request that are reported one by one
 MOST_SHOWN = 200  # characters of time, key and entity in a message
 REFUSED = "refused"
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # a request finishes no joined record; the inbox does
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # only the inbox finishes records of several parts
 EXCESS_SHARE = 0.01  # share of `keep` that may be exceeded before the oldest records are dropped
 
 

@@ -11,7 +11,7 @@ from aemon.detection.arrays import Floats, Mask, Rows
 from aemon.detection.features.outputs import Outputs
 
 LAST_SHARE = 0.2
-"""Share of the newest records, which a member does not learn from if it is the only member."""
+"""If a detector has only one member, the newest records are held out: this share of all records."""
 
 CUT_ALONE = 20
 """The records of an entity are divided into folds separately if each fold gets at least this number

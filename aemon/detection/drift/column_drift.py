@@ -243,7 +243,7 @@ def _through_training(places: Rows, counts: Counts, half_life: float) -> tuple[f
 
 
 def _fading(n: int, half_life: float) -> tuple[Values, float]:
-    """Return weights (n,) of n new records in the order of time, and the factor on old weights."""
+    """Return weights (n,) of n new records in the order of time, and the factor for old weights."""
     return 0.5 ** (np.arange(n - 1, -1, -1) / half_life), 0.5 ** (n / half_life)
 
 

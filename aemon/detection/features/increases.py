@@ -14,7 +14,7 @@ MOST_ENTITIES = 1_000
 """Largest number of entities whose newest counts are kept: the entities with the newest records."""
 
 USUAL_STEP_SHARE = 0.5
-"""Largest share of equal increases in a counter; a column with a larger share is a record number."""
+"""Largest share of equal increases in a counter; in a column of record numbers, it is larger."""
 
 CLOCK_SPREAD = 0.01
 """Least median deviation of the increase per second, as a share of the median increase per second.

@@ -8,8 +8,8 @@ import numpy as np
 from aemon.detection.arrays import Mask, Rows, Values
 
 COARSE = 0.02
-"""Least half step, in spreads, that counts. A smaller half step is below the lower bound of the
-usual residual (`scales.NUMERIC_FLOOR`)."""
+"""Least half of a rounding step, in spreads, that has an effect. A smaller half step is below the
+lower bound of the usual residual (`scales.NUMERIC_FLOOR`)."""
 
 ENDLESS = 9
 """Number of decimals that is assumed for numbers with endless decimals, such as 1/3."""

@@ -134,7 +134,9 @@ class Operation:
         late = _are_late(codes, [known.get(str(name)) for name in names], times)
         order = np.lexsort((times, 2 * codes + ~late))  # late records of an entity first
         holds, times = answer.holds[answered][order], times[order]
-        first = np.ones(len(order), dtype=bool)  # first of an entity, or of its late records
+        first = np.ones(
+            len(order), dtype=bool
+        )  # first record of an entity, or its first late record
         first[1:] = (codes[order][1:] != codes[order][:-1]) | (late[order][1:] != late[order][:-1])
         start = self._began(holds, times, first, [
             None if late[place] else known.get(str(entities[place])) for place in order[first]

@@ -37,7 +37,7 @@ MOST_CELLS = 2_000
 """Largest number of cells in a window: windows of wide tables have fewer records."""
 
 LEAST_LEVEL_SPREAD = 1e-3
-"""Least spread of the gaps to a level, in spreads of the feature: smaller spreads are rounding."""
+"""Least spread of the gaps to a level, in spreads of the feature; less is an effect of rounding."""
 
 
 class SeriesPlan(NamedTuple):

@@ -272,7 +272,7 @@ class SeriesView:
         return np.asarray(seen.by_season & (seen.surprises >= self._of_record(alone)), dtype=bool)
 
     def enough(self, surprises: Values) -> Values:
-        """Return the largest scores (N,) of records alone that do not change the result.
+        """Return the scores (N,) up to which a record's score alone does not change the result.
 
         Args:
             surprises: (N,) surprises by windows and season.

@@ -30,7 +30,7 @@ class Windows(NamedTuple):
     """N windows: each record with its W - 1 earlier records."""
 
     cells: Floats  # (N, W, F), the record first, then the earlier records, the newest first
-    present: Mask  # (N, W), True for records that exist; the others repeat the oldest record
+    present: Mask  # (N, W), True for records that exist; other places repeat the oldest record
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,7 +110,7 @@ class Runs:
     def before(
         self, ordered: Numbers, earlier: "_Earlier[Numbers]", lag: int
     ) -> tuple[Numbers, Mask]:
-        """Return for each record the record that came `lag` records before it (N, F).
+        """Return the numbers (N, F) of the record that came `lag` records before each record.
 
         Also return a mask (N,), True where this earlier record exists. The earlier record is in the
         same run, or in the tail that the run continues.
