@@ -158,8 +158,7 @@ def learn(
         frame: the records; not modified.
         settings: settings of the columns, the detector and the thresholds.
         seed: the same records, settings and seed give the same detector.
-        rate: the target rate; None to compute the rate from the settings and these records. If
-            some records of the source were left out, the caller computes the rate from all records.
+        rate: the target rate; None to compute the rate from the settings and these records.
         progress: called with the finished share of the training.
         in_order: whether event times give an order; a counter is then judged by its increase.
 

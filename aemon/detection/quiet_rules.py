@@ -82,7 +82,10 @@ def _is_large(part: Contribution, settings: QuietSettings) -> bool:
 
 
 def _gap(part: Contribution) -> float | None:
-    """Return observed minus expected value, in the column's units; None if either is no number."""
+    """Return observed minus expected value, in the column's units.
+
+    Return None if one of the two values is not a number.
+    """
     observed, expected = part.observed, part.reconstructed
     if isinstance(observed, bool) or not isinstance(observed, int | float):
         return None

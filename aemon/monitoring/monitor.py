@@ -243,9 +243,8 @@ class Monitor:
     ) -> bool:
         """Return whether this run looks for late records.
 
-        With `lateness`, late records are looked for unless the source returns records in the order
-        of arrival. Without `lateness`, late records are looked for if keys do not show the order of
-        arrival, and only if there are no `more` new records to read.
+        With `lateness`, the answer is no if the source returns records in the order of arrival.
+        Without `lateness`, the answer is no if keys show this order, or with `more` new records.
         """
         if self.settings.lateness is not None:
             return not source.in_order_of_arrival

@@ -117,7 +117,7 @@ def _text(value: object) -> str | None:
 
 
 def _shortened(text: str) -> str:
-    """Return text cut to `LONGEST_CELL`: databases limit cells, and nobody reads a longer text."""
+    """Return text cut to `LONGEST_CELL`: databases limit cells, and people read short texts."""
     return cut(printable(text), LONGEST_CELL)
 
 

@@ -73,8 +73,7 @@ class FeatureMap:
         angles: each column of degrees, with the degrees at which its full turn begins.
         readings: column -> how its cells are read; columns that need no preparation are left out.
         constants: watched columns that never moved in training.
-        limits: each watched column, with the largest number of records in a row that may hold the
-            same number.
+        limits: each watched column, with the largest allowed number of equal numbers in a row.
         decimals: number of decimals of each scaled column, then of each angle, in training; -1 for
             endless decimals. Older detectors do not store the decimals of angles, or no decimals.
         units: rounding step of the same columns, in units of the last decimal; empty if not stored.

@@ -172,7 +172,7 @@ def _contradiction(threshold: Threshold, scores: Values) -> int:
     """Return 1 if too many of the scores (n,) are above a threshold, -1 if too few are, else 0.
 
     The number of false alarms of normal records has a Poisson distribution. A low rate makes a
-    window without false alarms likely. Then the threshold for `WIDER` times the rate is checked, too.
+    window without false alarms likely. Then `WIDER` times the rate is checked, too.
     """
     rate = threshold.false_alarm_rate
     found = _unlikely(float((scores > threshold.value).sum()), rate * len(scores))

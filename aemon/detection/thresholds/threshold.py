@@ -123,8 +123,7 @@ def calibrate(
     A conformal threshold from n scores guarantees a rate of 1 / (n + 1) or more, for any
     distribution: P(false alarm) <= rate for a normal record exchangeable with the n records. For a
     lower rate, the threshold comes from a generalised Pareto tail, and there is no guarantee. The
-    critical value is never below the threshold. The same method computes the critical value;
-    `conformal` replaces the methods `quantile` and `fixed`.
+    critical value is at least the threshold, by the same method (`quantile`, `fixed`: `conformal`).
 
     Args:
         calibration_scores: (n,) scores of held-out normal records; only finite scores count.
