@@ -274,8 +274,8 @@ def test_a_condition_is_told_by_its_share_and_refused_where_it_never_holds(folde
     # Then it is told how many count
     *_, told = report(folder, "machine")["warnings"]
     assert told == (
-        "200 of 300 records (67%) are judged and used for training: those for which `speed > 10` holds, for 5s at "
-        "least"
+        "200 of 300 records (67%) are judged and used for training: those for which `speed > 10` holds for at "
+        "least 5s"
     )
     # When it holds for none
     change(folder, "speed > 10", "speed > 99 or speed is missing")
