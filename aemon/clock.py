@@ -28,7 +28,7 @@ LEAST_STEP = timedelta(minutes=1)
 """Only a difference larger than this is a step of a clock. NTP causes smaller differences when it
 slews (slowly corrects) a clock."""
 
-_DRIFT = 1e-3  # largest difference of two clocks / elapsed time; NTP slews by half of this
+_DRIFT = 1e-3  # largest drift between two clocks, in seconds per second; NTP slews by half of this
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _MOST_SHOWN = 40  # characters
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")

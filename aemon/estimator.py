@@ -35,8 +35,8 @@ DEFAULTS = DetectorSettings()
 
 BLOCK_RECORDS = 64
 """Number of records in a block. Records are scored in whole blocks; copies of records fill the last
-block. All matrix products then have the same shape and are rounded in the same way, so that the
-last digits of a record's score do not depend on the other records."""
+block. All matrix products then have the same shape and are rounded in the same way. So the last
+digits of a record's score do not depend on the other records."""
 
 
 class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -50,9 +50,9 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         kind: the kind of detector, as `detector.kind` in the configuration.
         false_alarm_rate: share of normal records that may be predicted as anomalies.
         series: whether rows are in the order of time. If True, a row is judged together with the
-            rows above it, so that the row's score depends on the rows above it. If None, each row
-            is judged alone. The training then finds out whether consecutive rows are similar, and
-            chooses views for a series or views for a table.
+            rows above it, and its score depends on these rows. If None, each row is judged alone.
+            The training then finds out whether consecutive rows are similar, and chooses views for
+            a series or views for a table.
         window: number of rows that are judged together in a series; None for the default.
         members: number of autoencoders that are averaged.
         code_size: width of the code; None for the default of the kind.
@@ -69,7 +69,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
 
     Attributes:
         detector_: the trained `Detector`, which accepts frames and DataFrames.
-        offset_: the negated threshold, so that `decision_function` is 0 at the threshold.
+        offset_: the negated threshold; `decision_function` is 0 at the threshold.
         n_features_in_: number of columns in `fit`.
         feature_names_in_: names of the columns, if the names are text.
     """
@@ -154,7 +154,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
     def transform(self, X: Any) -> Values:  # noqa: N803
         """Return the first member's codes (N, C) of N records, after estimating missing cells.
 
-        Members start from different weights, so that their codes cannot be compared.
+        Members start from different weights, so codes of different members cannot be compared.
         `detector_.encode` returns the codes of all members.
 
         Raises:

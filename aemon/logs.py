@@ -30,7 +30,7 @@ class Action(StrEnum):
     STARTED = "started", "the daemon started and watches"
     STOPPING = "stopping", "the daemon was asked to stop"
     STOPPED = "stopped", "the daemon stopped; `clean` if every run had ended"
-    CLOCK_SET = "clock.set", "the system clock was set by some seconds: all jobs run now"
+    CLOCK_SET = "clock.set", "the system clock was set forward or back: all jobs run now"
     SCHEDULER_FAILED = (
         "scheduler.failed",
         "ticks or threads could not be started; the message has the reason",
@@ -85,11 +85,11 @@ class Action(StrEnum):
     WEB_IGNORED = "web.ignored", "a key of the web configuration has no effect in aemon"
     WEB_DENIED = (
         "web.denied",
-        "a request had wrong credentials; logged once a minute, with `times` since then",
+        "a request had wrong credentials; logged once a minute: `times` such requests",
     )
     WEB_HOST = (
         "web.host",
-        "a request used a host name that `http.hosts` does not list; logged once a minute, with `times`",
+        "a request used a host name outside `http.hosts`; logged once a minute: `times` such requests",
     )
     WEB_STALLED = "web.stalled", "no connection can be accepted; the message has the reason"
     LEASE_TAKEN = "lease.taken", "this replica watches these monitors from now on"

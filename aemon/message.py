@@ -18,7 +18,7 @@ class Event(StrEnum):
 
     OPENED = "opened"  # the episode became long enough to be reported
     ESCALATED = "escalated"  # the episode was reported as a warning, and is critical now
-    RESOLVED = "resolved"  # the episode is over
+    RESOLVED = "resolved"  # the episode has ended
     BACKLOG = "backlog"  # many old episodes, reported together once
     TEST = "test"  # nothing happened: a user tries a receiver
 
@@ -72,7 +72,7 @@ class Message:
         command: the command that shows the episode with its records.
         labels: the labels of the monitor, for routing.
         episodes: number of episodes in the message. The message about a backlog may have several
-            episodes; `episode` is then the id of the newest of them.
+            episodes; `episode` is then the id of the newest episode.
     """
 
     event: Event
@@ -101,7 +101,7 @@ class Message:
 
     @property
     def id(self) -> str:
-        """An id that stays the same if the message is sent again, for receivers to drop repeats."""
+        """An id that stays the same if the message is sent again, so receivers can drop repeats."""
         identity = f"{self.monitor} {self.episode} {self.opened_at.isoformat()} {self.event}"
         return str(uuid5(NAMESPACE_URL, f"aemon:{identity}"))
 

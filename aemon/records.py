@@ -87,7 +87,7 @@ class Quiet(StrEnum):
         """Make a member with its words.
 
         Raises:
-            TypeError: the member has no words. (`Quiet("drift")` makes no member, but finds one.)
+            TypeError: the member has no words. (`Quiet("drift")` returns the existing member.)
         """
         if not words:
             raise TypeError(f"{cls.__name__} {reason} has no words")
@@ -98,7 +98,7 @@ class Quiet(StrEnum):
 
     MAINTENANCE = "maintenance", "it lies in a period of the maintenance calendar"
     SNOOZED = "snoozed", "it lies in a period that was snoozed"
-    DRIFT = "drift", "it belongs to a new level that was reported as drift and will be trained on"
+    DRIFT = "drift", "it belongs to a new level that was reported as drift and will be learned"
     DIRECTION = "direction", "its columns deviate in a direction that does not matter"
     SMALL = "small", "its columns deviate by less than the least gap that matters"
     FEW = "few", "its entity had too few records in the window before it"
@@ -185,7 +185,9 @@ class NamedEpisode:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenEpisodes:
-    """Numbers of reported episodes that are not closed; acknowledged episodes are counted apart.
+    """Numbers of reported episodes that are not closed.
+
+    Acknowledged episodes have a number of their own.
 
     Attributes:
         named: a limited number of episodes: the most severe open episodes, and episodes that were
@@ -244,8 +246,8 @@ class TrafficReport:
 
 BROKEN_SHARE, BROKEN_TIMES, LEAST_BROKEN = 0.25, 10, 50
 """A detector breaks its target rate if three conditions hold: the flagged share of the records is
-above BROKEN_SHARE; it is above BROKEN_TIMES the target rate; at least LEAST_BROKEN records are
-flagged. Faults rarely last long enough to meet all three."""
+above BROKEN_SHARE; this share is above BROKEN_TIMES the target rate; at least LEAST_BROKEN records
+are flagged. Faults rarely last long enough to meet all three conditions."""
 
 
 def promise_is_broken(flagged: int, judged: int, rate: float) -> bool:

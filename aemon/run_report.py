@@ -60,7 +60,7 @@ class RunCounts:
         records_idle: scored records that were not judged: `columns.only_when` does not hold.
         records_undecided: idle records that lack a cell which `columns.only_when` needs.
         records_late: scored records that are older than a record read before them.
-        records_revised: records judged again, because they changed or on request.
+        records_revised: records judged again, after a change of the record or on request.
         records_reviewed: known records read again to find late and corrected records.
         records_too_late: records that came later than `lateness` allows, and are not judged.
         keys_given_up: missing keys of the source that aemon no longer waits for.

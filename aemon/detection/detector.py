@@ -99,7 +99,8 @@ class Detector:
         if self.series.season is not None:
             turn = self.series.season.summary
             rhythm = f"; {listed(names)} follow{'s' if len(names) == 1 else ''} {turn}"
-        return f"each is judged beside the {self.series.width - 1} before it{rhythm}"
+        earlier = self.series.width - 1
+        return f"each record is judged together with the {earlier} records before it{rhythm}"
 
     @property
     def context_rows(self) -> int:

@@ -1,8 +1,8 @@
 """Excuses: anomalies are excused if they are similar to a record with feedback `false_alarm`.
 
 Feedback on a record also applies to similar records: records in which the same columns differ in
-the same direction by about the same amount. Feedback does not apply to other records, so it changes
-no threshold.
+the same direction by about the same amount. Feedback does not apply to other records, so feedback
+changes no threshold.
 """
 
 from collections.abc import Sequence

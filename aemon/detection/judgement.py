@@ -20,7 +20,8 @@ class Judgement:
     """The verdicts on N records.
 
     Attributes:
-        scores: (N,) score of each record; a higher score is more unusual, and 1 is usual.
+        scores: (N,) score of each record, about 1 for a usual record; a higher score is more
+            unusual.
         p_values: (N,) share of normal records with a score as high or higher.
         exceedances: (N,) score divided by threshold; 1 is the threshold.
         anomalous: (N,) True for records above the threshold that are not suppressed; False for
@@ -179,7 +180,7 @@ class Looked(Protocol):
 
 
 class Judging(Protocol):
-    """The interface for judging records that a run needs.
+    """The interface that a run needs for judging records.
 
     `Detector` implements this interface; a stack of several detectors may implement it as well.
     """

@@ -1,4 +1,4 @@
-"""Learning a detector from a frame of normal records."""
+"""Trains a detector on a frame of normal records."""
 
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -45,7 +45,8 @@ UPPER_SHARE = 0.1
 DRIFT = 3.0
 """The newest scores alone calibrate the threshold if too many of them are high.
 
-The limit is this number of standard deviations of chance above `UPPER_SHARE`.
+The limit of the share of high scores is `UPPER_SHARE` plus this number of standard deviations of a
+share that differs from `UPPER_SHARE` only by chance.
 """
 
 
@@ -157,7 +158,7 @@ def learn(
         frame: the records; not modified.
         settings: settings of the columns, the detector and the thresholds.
         seed: the same records, settings and seed give the same detector.
-        rate: the target rate; given if source records were left out, else from the settings.
+        rate: the target rate; None to compute the rate from the settings and these records.
         progress: called with the finished share of the training.
         in_order: whether event times give an order; a counter is then judged by its increase.
 
@@ -311,7 +312,7 @@ def _on_one_scale(
     settings: LearningSettings,
     rate: float,
 ) -> tuple[Fitted, ModeScale | None]:
-    """Convert held-out scores (n,) of all modes to one scale, like the scores of new records."""
+    """Convert held-out scores (n,) of all modes to one scale, which scores of new records have."""
     if feature_map.mode is None:
         return fitted, None
     codes = feature_map.mode.read(named_columns(held_out.values)).codes

@@ -67,7 +67,7 @@ class Evidence:
 
 
 class TrialOutcome(StrEnum):
-    """Outcome of a decision on a trial: wait for more records, promote, or reject."""
+    """What a decision on a trial says: wait for more records, promote, or reject."""
 
     WAIT = "wait"
     PROMOTE = "promote"
@@ -130,8 +130,8 @@ def decide(evidence: Evidence, wanted: int, *, overdue: bool = False) -> Decisio
        are not compared if normal data has drifted, because the active detector was validated on
        other data, or if the settings of the two detectors differ.
     2. It flags few of the records that the active detector judged normal: no more than its target
-       rate and chance explain. After drift, all of its flagged records count; it may then flag as
-       many records as the active detector, if this number is larger.
+       rate and chance explain. After drift, all of its flagged records count. If the active
+       detector flagged more records than this limit, their number is the limit.
     3. It flags at least half of the active detector's critical anomalies. This condition is left
        out if errors are not compared.
     4. It flags every confirmed anomaly that the active detector flags.
@@ -139,7 +139,7 @@ def decide(evidence: Evidence, wanted: int, *, overdue: bool = False) -> Decisio
     Args:
         evidence: results of both detectors.
         wanted: number of records of the trial.
-        overdue: whether the trial is overdue, so that fewer records are enough for a decision.
+        overdue: whether the trial is overdue; fewer records are then enough for a decision.
     """
     if evidence.records < least_records(wanted, overdue=overdue, asked_for=evidence.asked_for):
         reason = f"on trial: {evidence.records} of {wanted} records"
@@ -186,7 +186,7 @@ def _alarms(evidence: Evidence) -> list[str]:
         return []
     of_these = "" if evidence.drifted else " that the active detector takes for normal"
     found = f"of {evidence.records} records it flagged {alone}{of_these}"
-    return [f"{found}, {allowed} at most were expected"]
+    return [f"{found}, at most {allowed} were expected"]
 
 
 def _losses(evidence: Evidence) -> list[str]:

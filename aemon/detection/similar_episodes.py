@@ -1,4 +1,4 @@
-"""Search for similar episodes: the same columns deviate in the same directions."""
+"""Finds similar episodes: episodes in which the same columns deviate in the same directions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,8 @@ fault, and only one fault in ten would be found again.
 """
 
 NEARLY = 0.02
-"""If the likenesses of two earlier episodes differ by less, a labelled episode is preferred."""
+"""If the likenesses of two earlier episodes differ by less than this, a labelled episode is
+preferred."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""Records without times and keys: for the Python interface, a table of values is enough."""
+"""Accepts records without times and keys: a table of values is enough for the Python interface."""
 
 import numpy as np
 import pandas as pd

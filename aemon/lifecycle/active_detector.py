@@ -119,7 +119,7 @@ class ActiveDetector:
         return recompute
 
     def _thresholds_by_settings(self, loaded: Loaded, memory: RecentRecords) -> Thresholds | None:
-        """Return the thresholds of the training, computed by the present threshold settings.
+        """Compute thresholds from the scores of the training, by the present threshold settings.
 
         Return None if only a new training can apply the present settings.
         """

@@ -26,7 +26,7 @@ With fewer records, relations between columns are mostly chance.
 """
 
 RECORDS_AN_ENTITY = 20
-"""Least number of records for each entity. With fewer records, its usual values are unknown."""
+"""Least number of records for each entity. Fewer records do not show the entity's usual values."""
 
 FIRST_TRAINING = ": the first training comes next"
 """End of the sentence in the ledger about a cold start that has enough records."""
@@ -41,8 +41,8 @@ Fewer records give no threshold; more records take too long to collect.
 def needed_records(settings: MonitorSettings, source: Replayable) -> int:
     """Return the number of records that the first training needs.
 
-    The number is `min_records` if this setting is given. Otherwise there are 30 records for each
-    judged column, and at least 20 for each entity.
+    The number is `min_records` if this setting is given. Otherwise the training needs 30 records
+    for each judged column, and at least 20 records for each entity.
 
     Raises:
         AemonError: the source cannot be read.

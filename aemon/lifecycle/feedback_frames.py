@@ -57,7 +57,7 @@ def stored_records(
 def as_frame(kept: Sequence[StoredAnomaly]) -> Frame:
     """Return stored records as a frame in one period of operation.
 
-    All of them were in operation, because only records in operation are judged.
+    All stored records were in operation, because only records in operation are judged.
     """
     return Frame(
         times=np.array([naive_utc(each.event_time) for each in kept], dtype="datetime64[us]"),

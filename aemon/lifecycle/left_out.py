@@ -40,7 +40,7 @@ class Flagging:
         name: name of the monitor.
         store: the results database, which has the verdicts of the monitor.
         levels: new levels that count as normal data now.
-        first: whether no detector has judged yet, so that no record was flagged.
+        first: whether no detector has judged yet; no record was then flagged.
         by_hand: whether a person asks for the training.
         records: number of records that could be judged.
     """
@@ -85,7 +85,7 @@ def quiet_stretches(
 def outlived(frame: Frame, levels: Sequence[Drift]) -> Mask:
     """Return a mask (N,) of the records before a new level of their entity.
 
-    Only new levels that count as normal data now are given.
+    The argument `levels` has only new levels that count as normal data now.
     """
     found = np.zeros(len(frame), dtype=bool)
     for level in levels:
@@ -150,7 +150,8 @@ def _flagged(flagging: Flagging, frame: Frame, *, free: Mask) -> tuple[Mask, boo
     Args:
         flagging: inputs for the choice.
         frame: N records.
-        free: (N,) mask of records that are handled for another reason.
+        free: (N,) mask of records that are not chosen here: their feedback or a suppressed period
+            decides whether they are left out.
     """
     nothing = np.zeros(len(frame), dtype=bool)
     active = active_detector(flagging.store, flagging.name)

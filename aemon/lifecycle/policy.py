@@ -60,13 +60,14 @@ class Observed:
         unreadable: whether the stored detector cannot be read.
         judging: whether a detector is active; without an active detector, the following
             attributes have their defaults.
-        outdated: whether the active detector or its thresholds belong to different settings.
+        outdated: whether the active detector or its thresholds were made with settings that differ
+            from the present settings.
         settings_tried: whether the newest detector was trained with the present settings.
         on_trial: whether a detector is on trial.
         trial_fits: whether the detector on trial was trained with the present settings.
         drifts: drifts that have not ended, the oldest first.
-        shifting: whether an entity is in a flagged period that may become a new level.
-        shifts: whether new levels are reported as drift.
+        shifting: whether an entity is in a flagged period that may be the start of a new level.
+        shifts: whether a new level was reported as drift.
         enough_since_drift: whether enough records for a training arrived since the drift.
         provisional: whether the threshold has too few calibration records to show the target rate.
         misled: whether the active detector was trained on less than two days, and flags far more
@@ -144,7 +145,7 @@ def _is_old(observed: Observed, settings: MonitorSettings, now: datetime) -> boo
 
 
 def _is_undecided(observed: Observed, life: LifecycleSettings) -> bool:
-    """Return whether a flagged period may still become a new level that is to be learned.
+    """Return whether a flagged period may be the start of a level that is still to be learned.
 
     A scheduled training waits for this decision. An earlier training would leave the level out, or
     use only a part of the level's records.

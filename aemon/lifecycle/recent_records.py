@@ -47,13 +47,13 @@ class RecentRecords:
     Args:
         store: the results database, which has the state from before a restart.
         loaded: the active detector.
-        watched: which changes of traffic are reported.
+        watched: which kinds of unusual traffic are reported.
     """
 
     def __init__(self, store: Store, loaded: Loaded, watched: Watched = _ALL) -> None:
         stored = loaded.stored
         self.detector_id = stored.id
-        self.base: Thresholds = loaded.trained  # of the training, computed by the present settings
+        self.base: Thresholds = loaded.trained  # from the training scores and the present settings
         self.reference = loaded.reference
         self._operation = loaded.detector.operation
         self._derivation = loaded.detector.derivation
@@ -100,7 +100,7 @@ class RecentRecords:
         return tuple(drift for drift in self.drifts if drift.kind is DriftKind.SHIFT)
 
     def shifting(self, within: timedelta) -> bool:
-        """Return whether an entity is in a flagged period that may become a new level.
+        """Return whether an entity is in a flagged period that may be the start of a new level.
 
         A period has ended if its last flagged record is older than the newest record by more than
         `within`. Otherwise the period of an entity that sends no more records would never end.
@@ -175,9 +175,9 @@ class RecentRecords:
         """Return a mask (N,) of records in long flagged periods.
 
         If the score of such a record is above the training threshold, the record does not change
-        thresholds: the period may become a new level, which only a training may learn. A record
-        with a lower score does change thresholds. So a threshold that fell too far below its
-        training threshold can rise again.
+        thresholds. The period may be the start of a new level, and thresholds must not follow a new
+        level: only a training learns it. A record with a lower score does change thresholds. So a
+        threshold that fell too far below its training threshold can rise again.
         """
         found = np.zeros(len(frame), dtype=bool)
         for entity, shift in self.life.shifts.items():
@@ -193,7 +193,7 @@ class RecentRecords:
         return found
 
     def recent(self) -> Recent | None:
-        """Return the recent records for a recalibration; None until enough new records arrived.
+        """Return the records for a recalibration; None until enough new records have arrived.
 
         Records in faults are left out. Faults are found by the exceedances of the records.
         """
@@ -217,8 +217,8 @@ class RecentRecords:
 def _latest(written: dict[str, Any], loaded: Loaded) -> Tails:
     """Return the last numbers of each entity, for derived columns.
 
-    The stored numbers are used only if they are of the same columns. The first detector begins with
-    the numbers at the end of its training records.
+    The stored numbers are used only if they belong to the same columns. The first detector begins
+    with the numbers at the end of its training records.
     """
     derivation = loaded.detector.derivation
     if derivation is None:
@@ -230,7 +230,7 @@ def _latest(written: dict[str, Any], loaded: Loaded) -> Tails:
 
 
 def _starts(written: dict[str, Any], loaded: Loaded) -> Starts:
-    """Return the time since which each entity has been working, by `columns.only_when`.
+    """Return, for each entity, when the condition `columns.only_when` began to hold.
 
     The stored times are used only if this condition is unchanged. The first detector begins with
     the times at the end of its training records.

@@ -126,7 +126,7 @@ class TrainingRecords:
         back = len(self.brought_back)
         brought = f"{back} false alarms brought back" if back else ""
         since = [f"{drift.started_at:%Y-%m-%d %H:%M}" for drift in self.shifts]
-        new_level = f"a new level learned since {', '.join(since)}" if since else ""
+        new_level = f"the new level since {', '.join(since)} learned as normal" if since else ""
         wrong = "most records were flagged, so they were not left out" if self.broken else ""
         return ", ".join(filter(None, (left_out, brought, new_level, wrong)))
 
@@ -232,8 +232,8 @@ def bursts_standing_out(source: Replayable, manifest: Mapping[str, Any], gap: in
 def choose_again(source: Replayable, store: Store, name: str, row: Mapping[str, Any]) -> Frame:
     """Return the training records of a detector, read again from the source.
 
-    The records are the same only if the source still has them unchanged. Late records that were
-    judged after the training are left out, because the training could not read them.
+    The records are the same only if the source still has the same records, unchanged. Late records
+    that were judged after the training are left out, because the training could not read them.
 
     Args:
         source: source of the records.
@@ -316,7 +316,7 @@ def _check_first(
     check_times(fetched)
     wanted = needed_for_entities(fetched.frame, wanted, settings)
     _check_usable(name, wanted, fetched.fetched, fetched.frame, fetched.waiting)
-    # With min_records, no more than this number is read, and only some of them may be working.
+    # With min_records, at most this number of records is read; few may be in operation.
     least = wanted if settings.min_records is None else LEAST_RECORDS
     if settings.columns.only_when is not None and len(working) < least:
         raise TrainingError(

@@ -60,8 +60,7 @@ class Shadow:
 
         Args:
             frame: the records.
-            behind: whether the records lie before the watermark, so that `past` does not precede
-                them.
+            behind: whether the records lie before the watermark; `past` is then not their context.
         """
         try:
             return self.detector.look(frame, None if behind else self.past).judgement
@@ -155,7 +154,7 @@ def rule_on(
     asked_for = not alike or not isclose(rate, active[0].false_alarm_rate)
     stage = stage_of(records, began_at, rate, settings.life, now, asked_for=asked_for)
     evidence = None
-    if trial is not None and stage.ripe and not shadow.unfit:  # else it is not needed
+    if trial is not None and stage.ripe and not shadow.unfit:  # only then needed
         confirmed, lost = _confirmed(store, name, active[1], shadow.detector)
         evidence = Evidence(
             **{count: getattr(trial, count) for count in COUNTS},

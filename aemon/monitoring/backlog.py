@@ -47,7 +47,8 @@ class Backlog:
         self._newest = 0  # id of the newest detector seen
         self._on_trial = False
         self._learned = 0  # training records of the active detector
-        self._since: datetime | None = None  # event time of the watermark when it was first seen
+        # Event time of the watermark when the newest detector was first seen:
+        self._since: datetime | None = None
         self._until: datetime | None = None
         self._records = 0  # number of records judged since the newest detector was first seen
         self._piece_from: datetime | None = None

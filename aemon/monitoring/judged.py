@@ -15,8 +15,8 @@ class Judged:
     Attributes:
         frame: the records, without context rows.
         late: (N,) mask of records that are older than a record read earlier.
-        behind: whether the records were read before the watermark, as late or corrected records,
-            as records of the history, or to be judged again.
+        behind: whether the records lie before the watermark: they are late, corrected, records of
+            the history, or judged again.
         raw: judgement by the active detector, without suppression.
         judgement: judgement by the active detector, with suppression.
         explanations: explanations of the records above the threshold, in the order of the records.

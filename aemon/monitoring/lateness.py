@@ -19,8 +19,8 @@ def looked_for_since(newest: datetime, settings: MonitorSettings) -> datetime:
     """Return the event time from which late records are still looked for.
 
     At the end of summer time, one hour of local time occurs twice. Times of both hours are read as
-    times of the first hour. So records of the second hour seem late. They are looked for until the
-    second hour has ended.
+    times of the first hour. So records of the second hour seem late. These records are looked for
+    until the second hour has ended.
 
     Args:
         newest: event time of the watermark, aware.

@@ -38,7 +38,7 @@ MOST_LOOKED_AT = 1000
 """Number of first records that a monitor without a detector reads to check its source."""
 
 MOST_ENTITIES = 10
-"""Number of entities for which a review reads context rows before its first late record."""
+"""A review reads the context rows of this number of entities before its first record."""
 
 _REST = "the next run judges the rest"
 
@@ -106,7 +106,7 @@ class Monitor:
         mark = self._mark(source)
         on_trial = judge.shadow.stored.id if judge.shadow is not None else None
         self._backlog.begin(judge.stored, on_trial, mark.watermark)
-        if mark.watermark is not None:  # counted after a restart too, even without new records
+        if mark.watermark is not None:  # the time is known after a restart, too
             run.count(newest_record=mark.watermark.event_time)
         mark = self._look_back(judge, source, mark)
         enough = time.monotonic() + ENOUGH_SHARE * self.settings.score_timeout.total_seconds()
@@ -243,8 +243,8 @@ class Monitor:
     ) -> bool:
         """Return whether this run looks for late records.
 
-        With `lateness`, only the source decides. Without `lateness`, late records are looked for if
-        keys do not show the order of arrival, and only if there are no `more` new records to read.
+        With `lateness`, the answer is no if the source returns records in the order of arrival.
+        Without `lateness`, the answer is no if keys show this order, or with `more` new records.
         """
         if self.settings.lateness is not None:
             return not source.in_order_of_arrival

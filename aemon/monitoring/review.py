@@ -62,7 +62,7 @@ class Review:
             return settle(judge.store, judge.monitor, mark, mark.watermark, 1.0)
         began = time.monotonic()
         if self._settles_until is None:
-            # Records that arrive during the review, within their lateness, are not older than this.
+            # Records that arrive during the review, within the lateness, are newer than this time.
             self._settles_until = looked_for_since(mark.watermark.event_time, judge.settings)
         position, more = self._reached or mark.settled, True
         self._reached = None

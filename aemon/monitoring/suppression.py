@@ -118,7 +118,8 @@ class Suppression:
     ) -> npt.NDArray[np.bool_]:
         """Return a mask (K,) of flagged records with too few records in the window before them.
 
-        Too few are fewer than `least_records` records of the same entity, the record included.
+        A window has too few records if it has fewer than `least_records` records of the same
+        entity. The flagged record is in the window.
 
         Args:
             frame: N records.

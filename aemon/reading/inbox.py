@@ -48,7 +48,7 @@ class _Piece:
 
     @property
     def beside(self) -> Beside:
-        """The rejected records and the note, which are written in the same transaction as rows."""
+        """The rejected records and the stream's note, written in the same transaction as `rows`."""
         return Beside(
             rejected=tuple(self.rejected), note=self.note, finish_before=self.finish_before
         )
@@ -226,7 +226,7 @@ class Inbox:
     def _finish(self) -> None:
         """Write arrived records, close the stream, and write the records that arrived meanwhile.
 
-        Records that cannot be written are lost, unless the sender of the stream still has them.
+        Records that cannot be written are lost, unless the sender of the stream has kept them.
         """
         if self._stream is not None:
             with suppress(AemonError):

@@ -1,4 +1,4 @@
-"""The kept records of a stream as a source that can be read many times, from the store."""
+"""A source of the kept records of a stream, which reads them from the store at any time."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,7 +28,7 @@ class InboxRecords:
     Args:
         store: the store that keeps the records.
         monitor: name of the monitor.
-        columns: columns that every batch has, also if no record has them.
+        columns: columns that every batch has, also if no record has such a column.
     """
 
     roles = Roles(time=_TIME, key=_KEY, entity=_ENTITY)
@@ -45,7 +45,7 @@ class InboxRecords:
         return False
 
     def recognises(self, _mark: Watermark) -> bool:
-        """Return True: if a watermark's position is invalid, `fetch` searches for its record."""
+        """Return True: `fetch` finds the watermark's record even if the position is invalid."""
         return True
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:

@@ -1,4 +1,4 @@
-"""Opening the records of a monitor by its settings, from its source or from its inbox."""
+"""Opens the records of a monitor: a stream is read from its inbox, every other source directly."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ from aemon.store.store import Store
 
 
 def open_records(name: str, settings: MonitorSettings, store: Store, clock: Clock) -> Replayable:
-    """Open the records of a monitor for reading, from its source, or for a stream from its inbox.
+    """Open the records of a monitor: a stream from its inbox, every other source directly.
 
     Raises:
         SourceConfigError: the address is not valid, or its driver is not installed.

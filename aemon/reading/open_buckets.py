@@ -1,9 +1,10 @@
-"""The open buckets of a stream: its readings are stored, and become records once a bucket closes.
+"""The open buckets of a stream: readings are stored, and become a record when their bucket closes.
 
-The raw readings are in the store until their record is, so a crash loses none of them. A bucket
-closes for an entity when it has been over for `wait` by the clock, when none of its readings has
-arrived within the last `wait`, and when the stream has been connected for `wait`. So the messages
-that a broker kept while aemon was away still find their bucket open.
+The store keeps the readings of a bucket until it has their record, so a crash loses no reading. The
+bucket of an entity closes when three conditions hold: by the clock, the bucket ended at least
+`wait` ago; in the last `wait`, no reading of the bucket arrived; the stream has been connected for
+at least `wait`. So if a broker kept messages while aemon was stopped, these messages arrive before
+their bucket closes.
 """
 
 from collections.abc import Sequence
@@ -38,13 +39,14 @@ from aemon.store.store import Row, Store
 
 TOO_MANY, NOT_A_NUMBER = "too_many_readings", "not_a_number"
 MOST_OPEN = 1_000_000
-"""Maximum readings in open buckets; further readings are rejected until a bucket closes."""
+"""Largest number of readings in open buckets; more readings are rejected until a bucket closes."""
 
 COUNTED_EVERY = 10_000  # new readings between two counts of the stored readings
 READINGS_AT_ONCE = 20_000  # readings read from the store at once
-CLOSED_AT_ONCE = 200_000  # readings of the buckets that one transaction closes
+CLOSED_AT_ONCE = 200_000  # number of readings in the buckets that one transaction closes
 CARRIED_FOR = timedelta(days=1)
-"""How long a carried reading is kept beyond its use: entities may be late by this time."""
+"""How long a carried reading is kept after its last use, because entities may be late by this
+time."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
@@ -52,7 +54,10 @@ _US = timedelta(microseconds=1)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Chosen:
-    """The buckets to close now: (entity, beginning), and whether all buckets until `before` are."""
+    """The buckets to close now, as pairs (entity, beginning).
+
+    `is_all` is True if these are all buckets that begin before `before`.
+    """
 
     names: set[tuple[str, datetime]]
     before: datetime
@@ -77,7 +82,7 @@ class OpenBuckets:
         self._uncounted = COUNTED_EVERY
 
     def keep(self, rows: Sequence[Row], beside: Beside) -> Kept:
-        """Store the readings of a stream; reject those that belong to no open bucket.
+        """Store the readings of a stream; reject readings that belong to no open bucket.
 
         Args:
             rows: readings in order of arrival: entity, record_key, event_time and record.
@@ -108,12 +113,14 @@ class OpenBuckets:
         return kept
 
     def close_over(self, finish_before: datetime | None, keep: int | None) -> Kept | None:
-        """Make records of the buckets that can be closed now; return None if there are none.
+        """Close the buckets that can be closed now, and store their records.
+
+        Return None if no bucket can be closed.
 
         Args:
             finish_before: a bucket closes only if its last reading arrived before this time. None
-                if the stream does not know since when it is connected: it then counts as connected
-                since the first call.
+                if the stream does not know since when it has been connected; the stream then
+                counts as connected since the first call.
             keep: how many of the newest records to keep; None drops no record.
 
         Raises:
@@ -137,11 +144,11 @@ class OpenBuckets:
         return kept
 
     def _over_before(self, now: datetime) -> datetime:
-        """Return a time: all buckets that begin before this time are over, and `wait` has passed."""
+        """Return a time: every bucket that begins before this time ended at least `wait` ago."""
         return self._maker.begin_of(now - self._maker.wait)
 
     def _room(self, more: int) -> int:
-        """Return how many readings can be stored; count them again after many new ones."""
+        """Return how many readings can be stored; after many new readings, count again."""
         if self._uncounted >= COUNTED_EVERY or self._stored + more > MOST_OPEN:
             self._stored = count_open(self._store, self._monitor)
             self._uncounted = 0
@@ -160,7 +167,7 @@ class OpenBuckets:
         }
 
     def _chosen(self, buckets: Sequence[OpenBucket], finish_before: datetime) -> _Chosen:
-        """Return the buckets to close, oldest first: those of an entity close in order of time."""
+        """Return the buckets to close; the buckets of an entity close in the order of time."""
         names: set[tuple[str, datetime]] = set()
         blocked: set[str] = set()
         count, last = 0, _EPOCH
@@ -242,7 +249,7 @@ class OpenBuckets:
 def records_for_looking(
     settings: ReadingsSettings, table: pd.DataFrame, roles: Roles, now: datetime
 ) -> tuple[pd.DataFrame, Roles]:
-    """Return the records of some readings, also of open buckets, and their roles.
+    """Return the records that readings make, including records of open buckets, and their roles.
 
     For inspection: nothing is stored. Readings that cannot be kept are left out.
 
@@ -278,7 +285,7 @@ def records_for_looking(
 
 
 def _rows(made: pd.DataFrame) -> list[Row]:
-    """Return made records as rows of the kept records; missing cells are left out."""
+    """Return records as rows for the table of kept records; missing cells are left out."""
     values: list[dict[str, Any]] = plain_records(made.drop(columns=["bucket", "entity"]))
     return [
         {

@@ -1,4 +1,4 @@
-"""Pushed records: storing the records of a request before the request is answered."""
+"""Stores pushed records; a request is answered after its records are stored."""
 
 import json
 import threading
@@ -30,7 +30,7 @@ from aemon.texts import cut
 MOST_PROBLEMS = 100  # problems of one request that are reported one by one
 MOST_SHOWN = 200  # characters of time, key and entity in a message
 REFUSED = "refused"
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # finishes no joined record; the inbox does it later
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # only the inbox finishes records of several parts
 EXCESS_SHARE = 0.01  # share of `keep` that may be exceeded before the oldest records are dropped
 
 
@@ -44,7 +44,8 @@ class Pushed:
         duplicates: number of records that were already in the store with equal values.
         rejected: reason -> number of records that cannot be kept.
         problems: the first `MOST_PROBLEMS` problems of single records.
-        partly: problems of single columns, which stay missing in accepted records.
+        partly: problems of single columns; the cells of these columns are missing in the accepted
+            records.
     """
 
     monitor: str
@@ -135,7 +136,7 @@ class PushDesk:
         if source.remote_write is None:
             raise NotFoundError(
                 f"the monitor {monitor!r} takes no samples of Prometheus",
-                todo="add remote_write to its source; it may be empty: remote_write: {}",
+                todo="add remote_write to its source, for example remote_write: {}",
             )
         with self._reading:
             known = self._samples.get(monitor)

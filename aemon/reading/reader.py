@@ -144,7 +144,7 @@ class Reader:
 
         Returns:
             The watermark before the first record with an event time after `limit`; the watermark of
-            the read if no record is after `limit`; None if the first record of the read is.
+            the read if no record is after `limit`; None if the first record is after `limit`.
         """
         leading = read.leading(limit)
         if leading == read.fetched:

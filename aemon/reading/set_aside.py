@@ -1,4 +1,4 @@
-"""Converting rejected records to the form that is stored: reason and text of the record."""
+"""Converts rejected records to the form that is stored: the reason, and the record as text."""
 
 import numpy as np
 import numpy.typing as npt

@@ -22,7 +22,7 @@ WHY = {
     "no_value": "no value of a configured column",
     "too_many_columns": "more columns than a record may have",
     "too_long": "a payload of more than 1 MB",
-    "too_late": "a time whose record was made or judged already",
+    "too_late": "a time before which records are no longer accepted",
     "time_ahead": "a time more than an hour ahead of the clock",
     "no_tag": "no name of a tag",
     "not_a_number": "texts where a column needs numbers",

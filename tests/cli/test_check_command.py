@@ -203,7 +203,7 @@ def test_a_rule_about_a_column_that_is_not_there_is_refused(folder):
         found = report(folder, rule[:5], code=ExitCode.DATA)
         key = rule.partition(":")[0]
         assert found["error"] == f"column 'flwo', named under quiet.{key}, is not in the records"
-        assert found["todo"] == "did you mean 'flow'? there are: flow, pressure, current"
+        assert found["todo"] == "did you mean 'flow'? the records have: flow, pressure, current"
 
 
 @pytest.mark.parametrize("time", [60996.5, 2025111713, "Montag", 638989812000000000, 100000, 100])
@@ -276,8 +276,8 @@ def test_a_condition_is_told_by_its_share_and_refused_where_it_never_holds(folde
     # Then it is told how many count
     *_, told = report(folder, "machine")["warnings"]
     assert told == (
-        "200 of 300 records (67%) are judged and used for training: those for which `speed > 10` holds, for 5s at "
-        "least"
+        "200 of 300 records (67%) are judged and used for training: those for which `speed > 10` holds for at "
+        "least 5s"
     )
     # When it holds for none
     change(folder, "speed > 10", "speed > 99 or speed is missing")

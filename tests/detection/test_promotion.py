@@ -27,7 +27,7 @@ def test_one_that_does_as_well_is_promoted_and_its_figures_are_told():
     [
         ({"error": 0.21}, "validation error, 0.21, is more than 2 times"),
         ({"error": float("nan")}, "not a number"),
-        ({"flagged": 7, "flagged_by_both": 2}, ", 3 at most were expected"),
+        ({"flagged": 7, "flagged_by_both": 2}, ", at most 3 were expected"),
         ({"critical_by_active": 10, "critical_kept": 4}, "it flagged 4 of 10 critical anomalies"),
         ({"confirmed_lost": 1}, "does not flag 1 of 2 confirmed anomalies"),
     ],

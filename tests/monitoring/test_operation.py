@@ -170,7 +170,7 @@ def test_a_detector_can_be_had_again(set_up, store, clock, database):
     assert again.same_threshold
     assert again.largest_gap == pytest.approx(0, abs=1e-6)
     detector = load(store, active_detector(store, "pumps")).detector
-    assert detector.operation.summary == "`speed > 10` holds, for 5s at least"
+    assert detector.operation.summary == "`speed > 10` holds for at least 5s"
 
 
 def test_where_it_holds_for_too_few_nothing_is_learned(set_up, store, clock, database):

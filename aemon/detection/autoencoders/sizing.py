@@ -37,7 +37,7 @@ MOST_STEPS = 3_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shape:
-    """Widths of the layers of a symmetric autoencoder: features, hidden layers, code, and back."""
+    """Widths of the layers of a symmetric autoencoder, from the features to the code."""
 
     features: int
     hidden: tuple[int, ...]

@@ -11,11 +11,11 @@ from aemon.detection.arrays import Floats, Mask, Rows
 from aemon.detection.features.outputs import Outputs
 
 LAST_SHARE = 0.2
-"""If a detector has one member, this member does not learn from the newest records: this share."""
+"""If a detector has only one member, the newest records are held out: this share of all records."""
 
 CUT_ALONE = 20
-"""An entity is divided into folds separately if each fold gets at least this number of its
-records."""
+"""The records of an entity are divided into folds separately if each fold gets at least this number
+of records."""
 
 ALIKE = 4.0
 """Records are a series if their autocorrelation is above this many standard errors."""

@@ -60,7 +60,8 @@ class Bins:
             the bin above the edge.
         categories: known texts, with a bin for each text; a further bin is for all other texts.
         counts: (B,) number of training records in each bin; the last bin is for missing cells.
-        usual: largest index between recent and all training records, at `LOOKS` points of them.
+        usual: largest index within the training. At each of `LOOKS` points, the recent records are
+            compared with all training records.
         late: (B,) sum of the records' weights in each bin at the end of training; newer records
             have larger weights.
         reading: how the column's cells are read.
@@ -165,7 +166,7 @@ class ColumnCounts:
         return self.weight**2 / self.square if self.square else 0.0
 
     def after(self, found: Reference, frame: Frame) -> "ColumnCounts":
-        """Return the counts after N more records are added; they are in the order of time."""
+        """Return the counts after N more records, which are in the order of time, are added."""
         n = len(frame)
         values = named_columns(frame.values)
         weights, fade = _fading(n, self.half_life)
@@ -242,7 +243,7 @@ def _through_training(places: Rows, counts: Counts, half_life: float) -> tuple[f
 
 
 def _fading(n: int, half_life: float) -> tuple[Values, float]:
-    """Return weights (n,) of n new records in the order of time, and the factor on old weights."""
+    """Return weights (n,) of n new records in the order of time, and the factor for old weights."""
     return 0.5 ** (np.arange(n - 1, -1, -1) / half_life), 0.5 ** (n / half_life)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 MOST_LEVEL = 20
-"""Largest level of a `Shift`. After this many unflagged records in a row, every stretch of records
-has ended."""
+"""Largest level of a `Shift`. After this many unflagged records in a row, a possible shift has
+always ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Shift:
         return state
 
     def stays(self, min_records: int, min_time: timedelta) -> bool:
-        """Return whether the shift has lasted for `min_records` and `min_time`.
+        """Return whether the shift has lasted for at least `min_records` records and `min_time`.
 
         More than half of the stretch's records must be flagged.
         """

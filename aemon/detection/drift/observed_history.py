@@ -21,7 +21,7 @@ a single entity."""
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedHistory:
-    """A summary, of a few hundred numbers, of the records that a detector has judged.
+    """A summary of the records that a detector has judged, in a few hundred numbers.
 
     `new_history` returns the initial summary.
 

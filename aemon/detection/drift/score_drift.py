@@ -38,8 +38,8 @@ ALPHA = 0.01
 """Default bound of the probability that drift is ever found in data without drift."""
 
 MOST_SLACK = 0.5
-"""Largest slack of a bet. The mean of p-values never differs from 1/2 by more than this slack, so
-that a bet with this slack gives no evidence."""
+"""Largest slack of a bet. The mean of p-values never differs from 1/2 by more than this slack, so a
+bet with this slack gives no evidence."""
 
 RICH = 1e200
 """Largest amount of money in each direction: in bets on growing scores, and in bets on shrinking
@@ -146,7 +146,7 @@ def bulk_p_values(thresholds: Thresholds, scores: Values, entities: Texts) -> Va
     possible p-value. The middle of both is returned, so that equal scores do not change the mean.
 
     Args:
-        thresholds: the thresholds as computed at training; drift is measured from them.
+        thresholds: the thresholds as computed at training. Drift is measured from these thresholds.
         scores: (N,) the score of each record.
         entities: (N,) the entity of each record.
     """

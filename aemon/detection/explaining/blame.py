@@ -91,9 +91,9 @@ def _most_normal_without(
     errors: Floats,
     places: list[slice | Rows],
 ) -> npt.NDArray[np.intp]:
-    """Return the index of the column to hide in each record (N,).
+    """Return, for each record (N,), the index of the column without which the score is lowest.
 
-    The column is one of the columns with the largest errors; `errors` has the shape (N, columns).
+    Only the columns with the largest errors are tried; `errors` has the shape (N, columns).
     """
     suspects = np.argsort(-errors, axis=1, kind="stable")[:, :SUSPECTS]  # (N, S)
     scores = np.full(suspects.shape, np.inf)

@@ -1,4 +1,4 @@
-"""Grounds of an expected value: a few other columns that alone lead to about the same value."""
+"""The grounds of an expected value: a few other columns that alone lead to about the same value."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ MOST_GROUNDS = 3
 """Largest number of columns that are named as grounds of an expected value."""
 
 NOTICEABLE = 0.25
-"""A column is named only if it changes the expected value by at least this, in spreads."""
+"""A column is named only if it changes the expected value by at least this number of spreads."""
 
 RELATED = 0.3
 """Least absolute correlation of a column with the blamed column, among normal records. A less

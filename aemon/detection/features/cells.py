@@ -1,4 +1,4 @@
-"""Reading of a column's cells as numbers, booleans or texts; an unreadable cell is missing."""
+"""Reads the cells of a column as numbers, booleans or texts; an unreadable cell is missing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ LARGEST_NUMBER = 1e100
 square would overflow float64."""
 
 OPAQUE: tuple[Sort, ...] = ("nested", "binary")
-"""Sorts of cells whose values cannot be names of categories."""
+"""The sorts of cells whose values cannot be names of categories."""
 
 _LEGIBLE: tuple[Sort, ...] = ("number", "boolean", "text")
 
@@ -32,7 +32,7 @@ EXAMPLE_LENGTH = 60
 """Largest number of characters of an unreadable cell that an error text shows."""
 
 _UNREAD_DTYPES: dict[str, Sort] = {"M": "time", "m": "duration", "c": "complex"}
-"""Sort of the cells for NumPy types that hold no measurements, by the letter of the type's kind."""
+"""Letter of the kind of a NumPy type -> sort of its cells, for types that hold no measurements."""
 
 _NOT_A_NUMBER = frozenset({"", "nan", "+nan", "-nan"})
 _INFINITE = frozenset({"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
@@ -52,8 +52,8 @@ class Cells:
     Attributes:
         numbers: (N,) numbers of the cells; NaN where the cell holds no finite number.
         missing: (N,) True where the cell holds no value: null, blank or "nan".
-        infinite: (N,) True where the cell holds an infinity or a number above `LARGEST_NUMBER`,
-            which also counts as a missing number.
+        infinite: (N,) True where the cell holds an infinity or a number above `LARGEST_NUMBER`.
+            Both count as missing numbers.
     """
 
     numbers: Values

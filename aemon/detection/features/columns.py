@@ -33,9 +33,9 @@ READABLE_SHARE = 0.95
 holds times if at least this share of its cells can be read as times."""
 
 MOSTLY_NUMBERS, HALF_NUMBERS = 0.75, 0.5
-"""A column of numbers and words counts as numeric if at least this share are numbers. The second
-share is used if there are few different words and each word is repeated. A column of codes is never
-numeric."""
+"""A column of numbers and words counts as numeric if at least this share of its cells are numbers.
+The second share is used if there are few different words and each word is repeated. A column of
+codes is never numeric."""
 
 FEW_WORDS = 10
 """`HALF_NUMBERS` is used if a column has at most this many different words."""
@@ -68,7 +68,7 @@ ONE_SO_FAR = "one value so far"
 _TIMES = "times: only the source's time column is used"
 _UNJUDGED: dict[Sort, str] = {
     "time": _TIMES,
-    "duration": "lengths of time: give them as numbers of seconds",
+    "duration": "lengths of time: give each length as a number of seconds",
     "complex": "complex numbers: give their parts as columns of their own",
     "nested": "nested values: select their parts as columns of their own",
     "binary": "binary values: select measured parts of them as columns of their own",

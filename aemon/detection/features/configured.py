@@ -92,7 +92,7 @@ def _check_names(named: Mapping[str, Sequence[str]], present: list[str]) -> None
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise FrameError(
                 f"column {name!r}, named under {key}, is not in the records",
-                todo=f"{hint}there are: {', '.join(present) or 'none'}",
+                todo=f"{hint}the records have: {', '.join(present) or 'none'}",
             )
 
 
@@ -131,8 +131,8 @@ def take_column(values: "pd.Series[Any]", name: str, columns: ColumnSettings) ->
     if far.suspects:
         reason += (
             f"; {_shown(far.suspects)} taken as missing, because repeated and far from all other "
-            "numbers: list it under columns.missing, or set columns.kinds to numeric if it is "
-            "measured"
+            "numbers: list such a number under columns.missing, or, if it is a measured value, set "
+            "columns.kinds to numeric"
         )
     return Taken(kind=kind, reason=reason, values=read, reading=reading)
 

@@ -117,7 +117,11 @@ class _Learned:
         self.reports.append(ColumnReport(column=name, kind=kind, reason=reason))
 
     def _add_logarithm(self, name: str, numbers: Values) -> str:
-        """Add a column's logarithm, if it is to be judged; return a text for the reason."""
+        """Add the logarithm of a column that is judged with its logarithm.
+
+        Return a text that is added to the reason for the kind of the column; empty if no logarithm
+        was added.
+        """
         logarithm = logarithm_of(name, len(self.scaled), numbers, self.columns)
         if logarithm is None or not add_number(self.logs, logarithm.of(numbers), "numeric"):
             return ""
@@ -226,9 +230,12 @@ def _entities(
     if not found:
         return (), ()
     if len(found) in ENTITIES:
-        reason = f"the entity, {len(found)} different: read but not judged"
+        reason = f"the entity, {len(found)} different values: read but not judged"
         return tuple(sorted(found)), (_entity_report("context", reason),)
-    reason = f"the entity, {len(found)} different: not {ENTITIES[0]} to {ENTITIES[-1]}, so not used"
+    reason = (
+        f"the entity, {len(found)} different values: not used, because there are not "
+        f"{ENTITIES[0]} to {ENTITIES[-1]} entities"
+    )
     return (), (_entity_report("ignored", reason),)
 
 

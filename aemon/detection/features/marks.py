@@ -1,4 +1,4 @@
-"""Marks for missing cells: numbers such as -999, far from all other numbers of a column."""
+"""Finds marks for missing cells: numbers such as -999, far from all other numbers of a column."""
 
 from typing import NamedTuple
 
@@ -18,8 +18,8 @@ MOST_SHARE = 0.5
 """Largest share of a column's cells that may hold marks."""
 
 SUSPECT_SHARE = 0.02
-"""Largest share of a column's cells that may hold far numbers without known marks. With a larger
-share, the far numbers are a state of the column."""
+"""Largest share of a column's cells that may hold far numbers which are not known marks. With a
+larger share, the far numbers are a state of the column."""
 
 LEAST_CELLS = 50
 """Least number of cells of a column in which far numbers are searched."""

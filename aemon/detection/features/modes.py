@@ -56,7 +56,7 @@ class Mode:
         if self.column not in values.columns:
             raise FrameError(
                 f"column {self.column!r}, the mode that this detector was trained on, is missing; "
-                f"there are: {', '.join(values.columns) or 'none'}",
+                f"the records have: {', '.join(values.columns) or 'none'}",
                 todo="restore the column, or take columns.mode out and train again",
             )
         texts, codes = read_texts(self.reading.prepare(values[self.column]))

@@ -1,4 +1,4 @@
-"""Formats of numbers in texts: decimal comma, separators of thousands, and units."""
+"""Finds the format of numbers in texts: decimal comma, separators of thousands, and units."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -93,8 +93,8 @@ PLAIN = NumberFormat()
 
 PLAIN_SHARE = 0.95
 """The plain format is chosen if it can read at least this share of the cells that the best format
-can read. Otherwise a single 1,5 in a column of numbers such as 1.234 would make the point of all
-numbers a separator of thousands."""
+can read. Without this rule, a single 1,5 in a column of numbers such as 1.234 would make the point
+of all numbers a separator of thousands."""
 
 
 class Doubt(NamedTuple):

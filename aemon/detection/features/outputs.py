@@ -47,7 +47,7 @@ class Outputs:
 
     @property
     def plain(self) -> bool:
-        """True if every feature is a plain number, so that `__call__` changes nothing."""
+        """True if every feature is a plain number; `__call__` then changes nothing."""
         return not (self.booleans or self.categories)
 
     def __call__(self, raw: Floats) -> Floats:

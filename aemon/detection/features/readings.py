@@ -1,4 +1,4 @@
-"""Reading of a column's cells: the format of its numbers, and its marks for missing cells."""
+"""How the cells of a column are read: the format of numbers, and the marks for missing cells."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -172,5 +172,6 @@ def _check_units(name: str, counts: "pd.Series[int]") -> None:
         first, second = list(units.values())[:2]
         raise FrameError(
             f"column {name!r} mixes units: {first!r} and {second!r}",
-            todo=f"give it in one unit, or leave it out: `columns: {{exclude: [{name}]}}`",
+            todo="use one unit in this column, or leave the column out: "
+            f"`columns: {{exclude: [{name}]}}`",
         )

@@ -1,4 +1,4 @@
-"""Scales of features: mean, spread, weight and floor of each feature, from the training records."""
+"""The scales of features: mean, spread, weight and floor of each feature, from training records."""
 
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -97,7 +97,9 @@ def add_number(features: Features, cells: Values, kind: Kind) -> bool:
 
 
 def add_categories(features: Features, values: "pd.Series[Any]") -> tuple[tuple[str, ...], bool]:
-    """Add the scale of one feature for each frequent category, and of one for all other texts.
+    """Add the scales of the features of a categorical column.
+
+    There is one feature for each frequent category, and one feature for all other texts.
 
     If there are more than two frequent categories, their features have a total weight of 2. So a
     column with many categories does not dominate the numeric columns.

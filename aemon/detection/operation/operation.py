@@ -36,7 +36,9 @@ class Standing(NamedTuple):
     judged: Mask  # (N,) True if the condition has held for long enough
     stretches: npt.NDArray[np.int64]  # (N,) number of the period of operation
     open: Mask  # (N,) True if the result is open because a cell is missing
-    halted: Mapping[str, np.datetime64]  # entity -> time of its newest record, if it is not judged
+    halted: Mapping[
+        str, np.datetime64
+    ]  # entity -> time of its newest record, if this record is not judged
     after: Starts
 
 
@@ -68,7 +70,7 @@ class Operation:
     @property
     def summary(self) -> str:
         """The condition as text, to be written after the words "records for which"."""
-        settled = f", for {_shown(self.settle)} at least" if self.settle else ""
+        settled = f" for at least {_shown(self.settle)}" if self.settle else ""
         return f"`{self.only_when}` holds{settled}"
 
     @cached_property
@@ -111,7 +113,7 @@ class Operation:
         return found
 
     def look(self, frame: Frame, before: Starts | None = None) -> Standing:
-        """Return the operating state of N records, and the state of their entities after them.
+        """Return the operating state of N records, and the state of each entity after its records.
 
         A record is not judged if the result of the condition is open. An open result does not mean
         that the machine stopped. If no earlier record of an entity is known, and the condition
@@ -132,7 +134,9 @@ class Operation:
         late = _are_late(codes, [known.get(str(name)) for name in names], times)
         order = np.lexsort((times, 2 * codes + ~late))  # late records of an entity first
         holds, times = answer.holds[answered][order], times[order]
-        first = np.ones(len(order), dtype=bool)  # first of an entity, or of its late records
+        first = np.ones(
+            len(order), dtype=bool
+        )  # first record of an entity, or its first late record
         first[1:] = (codes[order][1:] != codes[order][:-1]) | (late[order][1:] != late[order][:-1])
         start = self._began(holds, times, first, [
             None if late[place] else known.get(str(entities[place])) for place in order[first]

@@ -1,4 +1,4 @@
-"""Combination of several views of a record: each view gives a surprise, and the mean is used.
+"""Combination of several views of a record: each gives a surprise, and the surprises are averaged.
 
 A surprise is about -ln of the share of normal records that are more unusual in this view. So the
 surprises of all views have the same scale.

@@ -286,7 +286,7 @@ class Space:
 
     @property
     def last_voucher(self) -> int:
-        """Position, among a record's nearest prototypes, of the prototype that is compared."""
+        """Rank of the prototype that a record is compared with, among its nearest prototypes."""
         return min(self.vouchers, len(self.prototypes)) - 1
 
     @cached_property
@@ -311,7 +311,7 @@ class Space:
     def logarithms(
         self, totals: npt.NDArray[np.floating], mask: Mask, weights: Floats | None = None
     ) -> Values:
-        """Return the logarithms (N, k) of totals (N, k), divided by the observed weight."""
+        """Divide totals (N, k) by the observed weight, and return the logarithms (N, k)."""
         weights = self.weights if weights is None else weights
         observed = mask @ weights.astype(np.float64)
         observed = np.where(observed > 0, observed, 1.0)[:, None]

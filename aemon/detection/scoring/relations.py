@@ -38,7 +38,7 @@ class Relations:
 
     Attributes:
         means: (F,) mean of the distribution.
-        slopes: (F, F) effect of the context on the features, so that each entity has its own mean.
+        slopes: (F, F) effect of the context on the features; it gives each entity its own mean.
         whitening: (F, F) converts features to the whitened scale.
         roots: (F,) square roots of the features' weights.
         points: P normal records on the whitened scale; empty if nearest records are not used.
@@ -167,7 +167,7 @@ class _Cloud(NamedTuple):
     """The directions in which records vary, with each column divided by its spread."""
 
     scale: Matrix  # (F,), spreads
-    values: Matrix  # (K,), variances along the directions; 0 along all others
+    values: Matrix  # (K,), variances along the directions; 0 along all other directions
     vectors: Matrix  # (F, K), orthonormal
 
 

@@ -172,7 +172,7 @@ class Scorer:
         coarse = np.maximum(coarse, self.space.gaps_to_context(seen.guessed, mask))
         both = _shares(np.cbrt(shares * _shares(coarse) ** 2))
         shared = both.any(axis=1, keepdims=True)
-        if made_of is not None:  # the outline does not show usual values in an unusual order
+        if made_of is not None:  # the outline does not show an unusual order of usual values
             shared &= coarse.max(axis=1, keepdims=True) > USUAL_GAP
         shares = np.where(shared, both, shares)
         size = coarse.sum(axis=1, keepdims=True)

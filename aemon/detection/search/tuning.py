@@ -1,4 +1,4 @@
-"""Search for settings without labels: the best settings separate planted anomalies best."""
+"""The search for settings without labels: the best settings separate planted anomalies best."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -183,7 +183,7 @@ def _codes(_present: DetectorSettings, width: int, _features: int) -> Step:
 
 
 def _noises(present: DetectorSettings, _width: int, _features: int) -> Step:
-    if not KINDS[present.kind].at_once:  # noise has no effect on kinds solved at once
+    if not KINDS[present.kind].at_once:  # noise has no effect if an equation gives the weights
         yield from (("noise", noise) for noise in NOISES if noise != present.noise)
 
 

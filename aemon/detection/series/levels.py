@@ -1,7 +1,7 @@
 """Levels: means of about the last hundred records of an entity, which make slow changes visible.
 
-In the modules of `series`, a run is a run of records: consecutive records of one entity without a
-long gap.
+In the modules of `series`, a run is not a run of a job: a run consists of consecutive records of
+one entity, without a long gap.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Seasons, which repeat by day or week: the search in normal records, and the predicted values."""
+"""Finds a season in normal records, and predicts values; a season repeats by day or week."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -134,7 +134,7 @@ class FoundSeason(NamedTuple):
 def find_season(
     centred: Floats, mask: Mask, times: Times, folds: Rows, calendar: Calendar
 ) -> FoundSeason | None:
-    """Return the season that explains most of the features; None if no season explains enough.
+    """Return the season that explains the most variance; None if no season explains enough.
 
     For each fold, a season is fitted to the records of the other folds and tested on the fold.
 

@@ -37,7 +37,7 @@ MOST_CELLS = 2_000
 """Largest number of cells in a window: windows of wide tables have fewer records."""
 
 LEAST_LEVEL_SPREAD = 1e-3
-"""Least spread of the gaps to a level, in spreads of the feature: smaller spreads are rounding."""
+"""Least spread of the gaps to a level, in spreads of the feature; less is an effect of rounding."""
 
 
 class SeriesPlan(NamedTuple):
@@ -160,7 +160,7 @@ def _smoothed(surprises: Values, tried: Frame, longest: np.timedelta64) -> Value
 class _Ground(NamedTuple):
     """N records, divided into runs of consecutive records."""
 
-    centred: Floats  # (N, F) features minus usual values at their time
+    centred: Floats  # (N, F) features minus the usual values at the record's time
     runs: Runs
     room: Room
     width: int  # records in a window

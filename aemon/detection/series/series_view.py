@@ -175,7 +175,7 @@ class SeriesView:
         )
 
     def centred(self, features: Floats, mask: Mask, times: Times) -> Floats:
-        """Return features (N, F) minus the usual values of their entity at their time.
+        """Return features (N, F) minus the usual values of the record's entity at this time.
 
         Features with weight 0 become 0.
         """
@@ -224,7 +224,7 @@ class SeriesView:
         at most this share of the allowed false alarms. The result is None without a season.
 
         Args:
-            centred: (N, F) features minus the usual values at their time.
+            centred: (N, F) features minus the usual values at the record's time.
             mask: (N, F), True for observed cells.
         """
         if self.season is None:
@@ -256,7 +256,7 @@ class SeriesView:
         """Return scores (N,) or (K, N): squared distances, about 1 for a usual record.
 
         Args:
-            surprises: (N,) surprises by windows and season; or (K, N), K variants of them.
+            surprises: (N,) surprises by windows and season; or (K, N), K variants of the surprises.
             alone: (N,) scores of the records alone.
         """
         nats = np.maximum(surprises, self._of_record(alone))
@@ -272,7 +272,7 @@ class SeriesView:
         return np.asarray(seen.by_season & (seen.surprises >= self._of_record(alone)), dtype=bool)
 
     def enough(self, surprises: Values) -> Values:
-        """Return the largest scores (N,) of records alone that do not change the result.
+        """Return the scores (N,) up to which a record's score alone does not change the result.
 
         Args:
             surprises: (N,) surprises by windows and season.

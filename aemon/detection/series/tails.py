@@ -41,14 +41,14 @@ class Tails:
     def with_newer(self, newer: Mapping[str, Tail]) -> "Tails":
         """Return these tails, updated with newer tails of some entities.
 
-        Tails beyond `MOST_ENTITIES` are left out, the oldest first.
+        If there are more than `MOST_ENTITIES` tails, the oldest are left out.
         """
         kept = {name: tail for name, tail in self.by_entity.items() if name not in newer}
         found = kept | dict(newer)
         return Tails(by_entity={name: found[name] for name in list(found)[-MOST_ENTITIES:]})
 
     def without(self, halted: Mapping[str, np.datetime64]) -> "Tails":
-        """Return these tails without the tails of entities that have stopped after their tail.
+        """Return these tails without the tails of entities that stopped after their last record.
 
         Args:
             halted: entity -> time at which the entity stopped.

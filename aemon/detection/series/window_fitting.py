@@ -41,8 +41,9 @@ def fit_windows(
     Args:
         training_set: N records.
         windows: windows of these records.
-        weights: (F,) weights of the features in windows. If windows include gaps to levels, the
-            weights of the records' features are repeated.
+        weights: (F,) weights of the numbers in windows. Windows may contain the features and also
+            each feature's distance from its level. Then F is twice the number of features, and
+            both halves have the same weights.
         floors: (F,) least spread of a residual.
     """
     folds = training_set.folds

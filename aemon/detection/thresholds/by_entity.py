@@ -188,9 +188,8 @@ def redraw(
 ) -> Thresholds | None:
     """Compute new thresholds from stored scores, as a training with new settings would do.
 
-    The result is None if only a training can compute the thresholds. This is so if not all scores
-    were stored, or if entities could get their own thresholds but their scores are not stored
-    separately.
+    The result is None if only a training can compute the thresholds: not all scores were stored, or
+    entities could get their own thresholds but their scores are not stored separately.
 
     Args:
         thresholds: the thresholds as computed at training, before any recalibration.

@@ -53,7 +53,7 @@ not false alarms. Then only the expected number counts as normal."""
 
 WIDER = 10
 """If the expected number of records over a threshold is so small that 0 records are likely, the
-records over the threshold of WIDER times the rate are counted, too."""
+records over the threshold for WIDER times the rate are also counted."""
 
 NEWEST_SHARE = 0.5
 """The recent median is the median of the newest half of a window. A fault that is shorter than a
@@ -69,7 +69,7 @@ MATERIAL = 0.02
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recent:
-    """The newest judged records, oldest first; absent records and maintenance are left out.
+    """The newest judged records, oldest first, without absent records and records in maintenance.
 
     Attributes:
         scores: (n,) scores by the detector whose thresholds are recalibrated.
@@ -172,7 +172,7 @@ def _contradiction(threshold: Threshold, scores: Values) -> int:
     """Return 1 if too many of the scores (n,) are above a threshold, -1 if too few are, else 0.
 
     The number of false alarms of normal records has a Poisson distribution. A low rate makes a
-    window without false alarms likely. Then the threshold of `WIDER` times the rate is checked too.
+    window without false alarms likely. Then `WIDER` times the rate is checked, too.
     """
     rate = threshold.false_alarm_rate
     found = _unlikely(float((scores > threshold.value).sum()), rate * len(scores))
@@ -193,7 +193,7 @@ def _left_out(base: Threshold, now: Threshold, scores: Values, allowed: Mask) ->
 
     These scores are above a moved threshold, and the target rate does not explain them. The moved
     threshold is the threshold of training times the shift of the median, or the active threshold
-    times its shift if that product is lower. The active threshold may come from a time of low
+    times its own shift, if that product is lower. The active threshold may come from a time of low
     scores. The shift of the active threshold is at least 1: if this shift moved the threshold
     further down, the threshold could never rise again.
     """
@@ -217,7 +217,7 @@ def _left_out(base: Threshold, now: Threshold, scores: Values, allowed: Mask) ->
 
 
 def _shift(middle: float, threshold: Threshold) -> float:
-    """Return the ratio of the recent median and the median of the calibration scores."""
+    """Return the recent median, divided by the median of the calibration scores."""
     usual = _middle(threshold)
     return middle / usual if min(middle, usual) > TINY else 1.0  # zeros have no scale
 

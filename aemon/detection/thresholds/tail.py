@@ -10,8 +10,8 @@ TAIL_SHARE = 0.1
 """Share of the calibration scores that form the tail."""
 
 LEAST_TAIL = 10
-"""Least number of scores in the tail. If there are fewer than 20 scores, half of them form the
-tail."""
+"""Least number of scores in the tail. If there are fewer than 20 scores, the tail has half of the
+scores."""
 
 LEAST_SHAPE, MOST_SHAPE = -0.25, 0.25
 """Bounds of the shape, because few scores cannot determine a shape. With a lower shape, the

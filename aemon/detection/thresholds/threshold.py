@@ -123,7 +123,7 @@ def calibrate(
     A conformal threshold from n scores guarantees a rate of 1 / (n + 1) or more, for any
     distribution: P(false alarm) <= rate for a normal record exchangeable with the n records. For a
     lower rate, the threshold comes from a generalised Pareto tail, and there is no guarantee. The
-    critical value is never lower. Its method is the same (`conformal` for `quantile`, `fixed`).
+    critical value is at least the threshold, by the same method (`quantile`, `fixed`: `conformal`).
 
     Args:
         calibration_scores: (n,) scores of held-out normal records; only finite scores count.
@@ -197,7 +197,7 @@ def false_alarm_rate_for(settings: ThresholdSettings, times: npt.NDArray[np.date
         times: (N,) event times of the records.
 
     Raises:
-        TrainingError: an alarm budget is set, but all event times are equal, so that the number of
+        TrainingError: an alarm budget is set, but all event times are equal, so the number of
             records per day is unknown. Or the rate from the budget is not above the critical rate.
     """
     if settings.alarm_budget is None:

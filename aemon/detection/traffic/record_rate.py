@@ -116,8 +116,8 @@ class Counted:
         each = format_duration(timedelta(seconds=usual.seconds))
         came = f"{usual.least} to {usual.most}" if usual.least < usual.most else str(usual.least)
         return (
-            f"{self.unusual} records in {each}, where {came} came in training, "
-            f"since {since:%Y-%m-%d %H:%M} UTC"
+            f"{self.unusual} records in {each}, where {came} came in training; "
+            f"unusual since {since:%Y-%m-%d %H:%M} UTC"
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def learn(
 
 
 KIND = Kind(
-    summary="residuals and nearest normal records, averaged: the best default",
+    summary="the mean of residuals and distances to normal records: the best default",
     learn=learn,
     views=("residual", "neighbour", "joint", "density"),
     guards=("neighbour", "relation"),

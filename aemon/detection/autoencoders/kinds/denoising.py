@@ -30,8 +30,8 @@ def learn(
     2008, section 2.3, and 2010, section 3.3). So training covers small and large corruption. An
     autoencoder that removes corruption moves a record towards the region of normal records (2010,
     section 3.2). A copy of the input does not remove corruption. So the code may be as wide as the
-    input; by default it is. Measurements of widths and noise: docs/decisions.md,
-    "Tabular detection".
+    input, and this is the default. docs/decisions.md, "Tabular detection", has the measurements of
+    widths and noise.
     """
     features = training_set.features.shape[1]
     shape = choose_shape(

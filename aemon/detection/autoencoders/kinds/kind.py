@@ -30,7 +30,7 @@ class Kind:
             TrainingError if the settings do not fit the records.
         views: names of the measures that make the score; several measures are averaged.
         guards: names of the measures that guards use. A guard flags a record whose measure is
-            higher than the measures of all normal records, even if the views are not unusual.
+            higher than the measures of all normal records, even if no view shows this record.
         series: views and guards for records that are a series, if they differ from `views` and
             `guards`.
         diagonal: whether the residuals of different features are treated as independent.

@@ -67,7 +67,7 @@ def _explaining(training_set: TrainingSet) -> int:
 
 
 KIND = Kind(
-    summary="principal components, solved at once",
+    summary="principal components, computed directly, without gradient descent",
     learn=learn,
     hidden_layers=False,
     at_once=True,

@@ -16,7 +16,7 @@ from aemon.detection.features.outputs import Outputs
 LEAST_STEPS = 300
 
 PRETRAINING = 0.5
-"""Steps in the separate training of each layer, as a share of the steps for all layers together."""
+"""Number of steps for each layer alone, as a share of the steps for all layers together."""
 
 WIDTH_FACTORS, LEAST_WIDTH = (4, 2), 32
 """Default widths of the two hidden layers: multiples of the number of features, and a lower

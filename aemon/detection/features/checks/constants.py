@@ -11,7 +11,8 @@ from aemon.detection.features.cells import Categories
 from aemon.detection.features.columns import shortened
 
 LARGE = 100.0
-"""Least absolute value of a whole constant with a tolerance of 1; the constant may be rounded."""
+"""Least absolute value of a constant that has a tolerance of 1, if the constant is a whole number:
+the number may be rounded."""
 
 HALF = 0.499
 """Tolerance for whole numbers below LARGE: 20.5 is a different set point than 20, but 20.3 may have

@@ -116,7 +116,7 @@ def never_together(
 
     Args:
         pairs: the pairs from the training.
-        texts: column -> its cells, of the categorical columns.
+        texts: categorical column -> its cells.
         scaled: names of the columns of numbers.
         booleans: the boolean columns among `scaled`.
         numbers: (N, scaled) cells, NaN where missing.
@@ -138,7 +138,7 @@ def categories_of(
     """Return column -> its cells in N records, for categories and booleans.
 
     Args:
-        texts: column -> its cells, of the categorical columns.
+        texts: categorical column -> its cells.
         scaled: names of the columns of numbers.
         booleans: the boolean columns among `scaled`.
         numbers: (N, scaled) cells, NaN where missing.

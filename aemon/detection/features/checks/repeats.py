@@ -1,4 +1,4 @@
-"""Stretches of equal numbers in consecutive records; a frozen sensor sends long stretches."""
+"""Finds stretches of equal numbers in consecutive records; a frozen sensor sends long stretches."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
