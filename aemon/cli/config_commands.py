@@ -1,4 +1,4 @@
-"""`aemon init` and `aemon config`: writing a configuration file, and its schema."""
+"""`aemon init` writes a configuration file; `aemon config schema` prints its JSON Schema."""
 
 from pathlib import Path
 from typing import Annotated

@@ -22,7 +22,7 @@ def demo(
     source: Annotated[
         DemoSource,
         typer.Option(
-            help="Where aemon reads the plant: a table, a broker (mosquitto), or Prometheus."
+            help="From where aemon reads the plant: a table, a broker (mosquitto), or Prometheus."
         ),
     ] = DemoSource.SQL,
     as_json: JsonOption = False,

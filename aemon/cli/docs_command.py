@@ -15,7 +15,7 @@ _PAGE_LINK = re.compile(r"\[([^\]]+)\]\(([a-z0-9-]+)\.md(?:#[^)]*)?\)")
 
 def docs(
     topic: Annotated[
-        str | None, typer.Argument(help="The page to print; without it, all topics.")
+        str | None, typer.Argument(help="The page to print; without a page, the topics are listed.")
     ] = None,
     search: Annotated[
         str | None, typer.Option(help="List the lines of all pages that contain this word.")
@@ -24,8 +24,8 @@ def docs(
 ) -> None:
     """Print a page of the documentation, list the topics, or search the pages.
 
-    The pages are those of the installed version. In a pipe, a page is printed
-    as Markdown.
+    The pages describe the installed version. In a pipe, a page is printed as
+    Markdown.
     """
     from aemon.operations.reference_pages import find_page, list_pages, search_pages
 

@@ -46,8 +46,8 @@ def train(
 ) -> None:
     """Train a detector now, and make it the active detector.
 
-    Every monitor is trained even if one fails; the exit code is that of the
-    first failure.
+    Every monitor is trained even if one fails; the first failure decides the
+    exit code.
     """
     from rich.console import Console
 
@@ -111,7 +111,8 @@ def score(
         typer.Option("--again", help="Judge known records again, with the active detector."),
     ] = False,
     since: Annotated[
-        datetime | None, typer.Option(help="With --again: from this event time on, in UTC.")
+        datetime | None,
+        typer.Option(help="With --again: only records from this event time on, in UTC."),
     ] = None,
 ) -> None:
     """Judge all new records once, as the daemon does, and end.

@@ -132,7 +132,9 @@ class _Reader:
         self._values = 0  # number of values; values of an alias count at each use
         self._replaced = 0  # number of characters inserted for references
         self._files: dict[Path, str] = {}
-        self._inside: set[int] = set()  # nodes that contain the current node: no alias to these
+        self._inside: set[int] = (
+            set()
+        )  # nodes that contain the current node; no alias may name them
 
     def read(self, root: yaml.MappingNode) -> Document:
         data = self._mapping(root, ())

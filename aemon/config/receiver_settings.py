@@ -31,12 +31,12 @@ class BasicAuth(Settings):
 
 
 class ReceiverSettings(Settings):
-    """A receiver of notifications over HTTP; settings common to every kind."""
+    """A receiver of notifications over HTTP, with the settings that all kinds have."""
 
     model_config = ConfigDict(json_schema_extra=_kind_required)
 
     url: SecretStr = Field(
-        description="address of the receiver; secret, because a Slack URL is enough to post"
+        description="address of the receiver; secret, because anyone who has a Slack URL can post"
     )
     monitors: tuple[str, ...] | None = Field(
         None, description="notify only of episodes of these monitors; default all"

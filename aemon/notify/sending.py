@@ -1,4 +1,4 @@
-"""Sending messages over HTTP, and the meaning of the answer: taken, try again, or give up.
+"""Sends messages over HTTP, and decides from the answer: taken, try again, or give up.
 
 The standard library is enough for a few messages an hour. Environment variables name the proxies. A
 redirection is not followed, because the credentials would be sent to its target.
@@ -47,7 +47,7 @@ class Answer:
     Attributes:
         status: the HTTP status; None without an answer.
         error: what went wrong, without secrets; empty if the receiver took the message.
-        permanent: whether trying again is useless.
+        permanent: whether another attempt is useless.
         alone: whether only this message failed and the receiver works, so that other messages do
             not wait.
         retry_after: the pause that the receiver asks for; None if it asks for no pause.

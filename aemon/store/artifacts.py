@@ -12,10 +12,10 @@ from safetensors.numpy import load, save
 
 from aemon.errors import ArtifactError
 
-_ENTRY = "aemon"  # name of the entry in the header's metadata, which can hold only text
+_ENTRY = "aemon"  # name of the one entry in the header's metadata; its value is text
 
 FORMAT_VERSION = 2
-"""Increased when the previous version of aemon could not read newly written artifacts."""
+"""The format of new artifacts; grows whenever older versions of aemon cannot read them."""
 
 OLDEST_READ = 2
 """The oldest format that is read. Detectors of format 1 used different measures of how unusual a

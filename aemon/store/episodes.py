@@ -33,7 +33,7 @@ NOT_ENDED = (EpisodeState.FORMING, EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
 
 
 def open_episodes(connection: sa.Connection, monitor: str) -> dict[str, Episode]:
-    """Return entity -> the episode of the entity that is forming, open or acknowledged.
+    """Return entity -> episode, for the episodes that are forming, open or acknowledged.
 
     Lock the rows, so that no person changes the episodes until the transaction ends.
     """
@@ -55,7 +55,7 @@ A named episode is shown with its id and entity. Further episodes are only count
 """
 
 NAMED_FOR = timedelta(minutes=5)
-"""An episode is named for this time after it was opened, even if the episode is closed."""
+"""How long an episode is named after it was opened, even if the episode is closed by then."""
 
 
 def count_open(connection: sa.Connection, monitor: str, at: datetime) -> OpenEpisodes:

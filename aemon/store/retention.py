@@ -1,4 +1,4 @@
-"""Removing old results in small batches, one transaction each, so that no writer waits for long.
+"""Removes old results in small batches, one transaction each, so that no writer waits for long.
 
 The age of a result counts from the time when it was written, not from its event time.
 """
@@ -86,7 +86,8 @@ class _Due:
         """Return the conditions for the rows for which `compare(key, values)` is true."""
         pairs = zip(self.key, values, strict=True)
         bounds = [sa.literal(value, column.type) for column, value in pairs]
-        # The second condition implies the first, which lets the database use index and partition.
+        # The second condition implies the first. The first condition lets the database use the
+        # index, and skip partitions.
         roughly = operator.le if compare is operator.le else operator.ge
         return roughly(self.key[0], bounds[0]), compare(sa.tuple_(*self.key), sa.tuple_(*bounds))
 

@@ -88,9 +88,9 @@ class Cron:
     def moments(self, first: datetime, last: datetime, zone: ZoneInfo) -> Iterator[datetime]:
         """Yield every moment from `first` to `last` (both aware), in order, as aware UTC.
 
-        If the clock change in spring skips a moment, the moment is an hour later. If the clock
-        change in autumn repeats a moment, the moment is yielded once, or twice if the field of
-        minutes or hours begins with `*`, as in cron(8).
+        If the clock change in spring skips a moment, the moment is yielded an hour later. If the
+        clock change in autumn repeats a moment, the moment is yielded once, or twice if the field
+        of minutes or hours begins with `*`, as in cron(8).
         """
         start = first.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         day = start.replace(tzinfo=None) - timedelta(days=1)  # skipped moments may be after `first`

@@ -35,7 +35,7 @@ SENT_EVERY = timedelta(minutes=1)
 HELD = timedelta(minutes=5)
 """After a daemon has died, its alerts end after this time, or up to one minute earlier."""
 
-ALERTS_AT_ONCE = 64  # most alerts in one request, as in Prometheus
+ALERTS_AT_ONCE = 64  # largest number of alerts in one request, as in Prometheus
 ALERT_NAME, ACKNOWLEDGED_NAME, TEST_NAME = "AemonEpisode", "AemonEpisodeAcknowledged", "AemonTest"
 BACKLOG_NAME = "AemonBacklog"
 

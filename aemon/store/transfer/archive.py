@@ -150,7 +150,8 @@ class Entry:
     def batches(self, batch: int) -> Iterator[tuple[int, list[Row]]]:
         """Yield (number of the first line, rows) of each batch.
 
-        Before the last batch, the number of rows and the sha256 are compared with the manifest.
+        Before the last batch is yielded, the number of rows and the sha256 are compared with the
+        manifest.
 
         Args:
             batch: the largest number of rows in a batch.
@@ -168,7 +169,7 @@ class Entry:
                 while line := reader.readline(MOST_LINE_BYTES):
                     number += 1
                     if len(line) == MOST_LINE_BYTES:
-                        raise self.broken("has more bytes than any row", line=number)
+                        raise self.broken("has more bytes than a row can have", line=number)
                     digest.update(line)
                     size += len(line)
                     rows.append(self._decoded(decode, line, number))
