@@ -29,8 +29,8 @@ def demo(
 ) -> None:
     """Watch a simulated plant and this machine: train, flag planted faults, show reasons.
 
-    Ends with Ctrl-C, or after --seconds. Then prints the faults planted,
-    flagged and missed, and the false alarms.
+    Ends with Ctrl-C, or after --seconds. Then prints which faults were
+    planted, flagged and missed, and the false alarms.
     """
     from aemon.demo.session import prepare_demo, run_demo
 

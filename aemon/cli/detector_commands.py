@@ -79,7 +79,7 @@ def rebuild(
     monitor: MonitorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a detector again from its manifest, and compare both; nothing is stored.
+    """Train a detector again from its manifest, compare both detectors, store nothing.
 
     Fails if the result is not the same, and says what differs.
     """

@@ -159,7 +159,7 @@ def _log_what_no_table_shows() -> None:
 
 
 def _reason(report: "RunReport") -> str:
-    """Return the reason of a run; if a first training is due, with the command that starts it."""
+    """Return the reason of a run; if a first training is due, name the command that starts it."""
     from aemon.lifecycle.cold_start import FIRST_TRAINING
 
     return report.reason.replace(FIRST_TRAINING, ": run `aemon train`")

@@ -38,7 +38,7 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def check_depth(text: str, name: str) -> None:
-    """Check the depth of a document. A document that a person writes stays below the limit.
+    """Check that a document is not nested deeper than `MOST_DEPTH` levels.
 
     Raises:
         ConfigError: the document is nested too deep; the message names the line.

@@ -71,7 +71,7 @@ class DerivedColumn(Settings):
 
     @property
     def count(self) -> int:
-        """Number of records: the distance of a difference, or the length of a mean or a spread."""
+        """The distance of a difference in records, or the number of records of a mean or spread."""
         return self.records or (1 if self.how == "difference" else USUAL_TOGETHER)
 
     @property
@@ -91,7 +91,7 @@ class DerivedColumn(Settings):
 class ColumnSettings(Settings):
     """Settings of columns: which columns are judged, and as which kind.
 
-    By default aemon infers both from the data.
+    By default, aemon infers the columns and their kinds from the data.
     """
 
     include: tuple[str, ...] | None = Field(None, description="judge only these columns")

@@ -80,7 +80,7 @@ class TlsSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _is_supported(cls, given: object) -> object:
-        """Raise an error for keys of the format that aemon does not support."""
+        """Raise an error for keys and values that the format has, but aemon does not support."""
         if not isinstance(given, dict):
             return given
         for key, instead in _INLINE.items():

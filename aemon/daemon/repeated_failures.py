@@ -34,7 +34,7 @@ class RepeatedFailures:
         self._lock = threading.Lock()
 
     def times(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> int:
-        """Note a failure; return how many failures the log line of now counts; 0 for no log line.
+        """Note a failure; return how many failures must be logged now, as one line; 0 for no line.
 
         Args:
             monitor: the monitor whose run failed.

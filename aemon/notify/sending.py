@@ -1,4 +1,4 @@
-"""Sends messages over HTTP, and decides from the answer: taken, try again, or give up.
+"""Sends messages over HTTP. The answer decides: the message is taken, tried again or given up.
 
 The standard library is enough for a few messages an hour. Environment variables name the proxies. A
 redirection is not followed, because the credentials would be sent to its target.
@@ -42,7 +42,7 @@ _HIDDEN = "***"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """The outcome of one try to send a message.
+    """The outcome of one attempt to send a message.
 
     Attributes:
         status: the HTTP status; None without an answer.
@@ -199,7 +199,7 @@ class _Http(urllib.request.HTTPHandler):
         self._connect = connect
 
     def http_open(self, req: urllib.request.Request) -> Any:
-        """Open a request; the opener calls this."""
+        """Open a request; the opener calls this method."""
         return self.do_open(self._connect, req)
 
 
@@ -211,7 +211,7 @@ class _Https(urllib.request.HTTPSHandler):
         self._connect = connect
 
     def https_open(self, req: urllib.request.Request) -> Any:
-        """Open a request; the opener calls this."""
+        """Open a request; the opener calls this method."""
         return self.do_open(self._connect, req)
 
 

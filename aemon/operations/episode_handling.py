@@ -42,7 +42,9 @@ def list_episodes(
 def find_episode(
     installation: Installation, number: int, monitor: str | None = None
 ) -> EpisodeSummary:
-    """Return the reported episode with this number; with `monitor`, only if it is of this monitor.
+    """Return the reported episode with this number.
+
+    With `monitor`, the episode must belong to this monitor.
 
     Raises:
         ConfigError: there is no such monitor.

@@ -15,7 +15,7 @@ from aemon.errors import ArtifactError
 _ENTRY = "aemon"  # name of the one entry in the header's metadata; its value is text
 
 FORMAT_VERSION = 2
-"""The format of new artifacts; grows whenever older versions of aemon cannot read them."""
+"""The format of new artifacts. The number grows when older versions cannot read a new format."""
 
 OLDEST_READ = 2
 """The oldest format that is read. Detectors of format 1 used different measures of how unusual a
@@ -34,7 +34,7 @@ def pack(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) ->
 
 
 def digest(content: bytes) -> str:
-    """Return the sha256 of an artifact as hexadecimal text, which identifies the artifact."""
+    """Return the sha256 of an artifact as hexadecimal text; this hash identifies the artifact."""
     return hashlib.sha256(content).hexdigest()
 
 

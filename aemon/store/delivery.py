@@ -14,16 +14,16 @@ from aemon.store.schema.tables import episodes, notifications, receivers
 from aemon.store.store import Row, Store
 
 FEW = 3
-"""The largest number of episodes of a backlog that are notified one by one.
+"""The largest backlog, in episodes, in which each episode gets its own notification.
 
-A larger backlog is notified as one summary.
+A larger backlog gets one summary.
 """
 
 
 def known_since(store: Store, receiver: str) -> datetime:
-    """Return the time since which a receiver is notified; a new receiver gets the present time.
+    """Return the time since which a receiver is notified.
 
-    The time of a new receiver is stored.
+    If no time is stored for the receiver yet, store and return the present time.
 
     Raises:
         StoreError: the database fails.

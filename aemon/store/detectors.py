@@ -173,7 +173,7 @@ def _use_feedback(connection: sa.Connection, ids: Sequence[int], detector_id: in
 def _set_first_watermark(
     store: Store, connection: sa.Connection, monitor: str, source: str, to: Watermark
 ) -> None:
-    """Set a monitor's first watermark, after the training records; keep an existing watermark."""
+    """Set the watermark of a monitor to `to`, if the monitor has no watermark yet."""
     has_mark = connection.execute(
         sa.select(watermarks.c.monitor).where(watermarks.c.monitor == monitor)
     ).one_or_none()
@@ -200,7 +200,9 @@ def newest_version(store: Store, monitor: str) -> int:
 
 
 def newest_learning(store: Store, monitor: str) -> tuple[int, str] | None:
-    """Return (id, hash of settings) of a monitor's newest detector in any state; None without one.
+    """Return (id, hash of settings) of a monitor's newest detector; None without a detector.
+
+    The state of the detector does not matter.
 
     Raises:
         StoreError: the database fails.

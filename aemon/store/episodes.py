@@ -55,7 +55,7 @@ A named episode is shown with its id and entity. Further episodes are only count
 """
 
 NAMED_FOR = timedelta(minutes=5)
-"""How long an episode is named after it was opened, even if the episode is closed by then."""
+"""An episode that was opened less than this time ago is named, even if it is closed."""
 
 
 def count_open(connection: sa.Connection, monitor: str, at: datetime) -> OpenEpisodes:
@@ -245,7 +245,7 @@ def _distance(episode: Episode, time: datetime) -> timedelta:
 def episodes_of(
     connection: sa.Connection, monitor: str, old: Mapping[Identity, Known]
 ) -> dict[Identity, int]:
-    """Return (entity, record key) -> episode id of flagged records, from their stored revisions.
+    """Return (entity, record key) -> id of the episode that the stored anomaly belongs to.
 
     Args:
         connection: an open connection.

@@ -16,7 +16,10 @@ def is_before(columns: Sequence[sa.ColumnElement[Any]], row: Sequence[Any]) -> A
 
 
 def is_behind(columns: Sequence[sa.ColumnElement[Any]], row: Sequence[Any]) -> Any:
-    """Return the opposite of `is_before`: the condition for a list in ascending order."""
+    """Return the condition that the columns are greater than the values of a known row.
+
+    A list in ascending order of these columns continues with the rows that meet the condition.
+    """
     return sa.tuple_(*columns) > _bound(columns, row)
 
 

@@ -24,7 +24,7 @@ class Known:
     """The newest stored verdict on a record, with the fields for the comparison with a new verdict.
 
     If retention has removed the newest verdict, the newest stored verdict is a superseded verdict.
-    The record then counts as unknown, but the number of its next revision is still one higher.
+    The record then counts as unknown, but its next revision still gets the next number.
     """
 
     COMPARED: ClassVar = (

@@ -60,8 +60,8 @@ class CaughtUp:
 
     Attributes:
         at: the end of the last run that read all records of the source; None without such a run.
-        long_over: longest time from the end of an episode to its detection. If the time is longer,
-            the episode belongs to a backlog.
+        long_over: an episode belongs to a backlog if aemon found the episode more than this time
+            after its end.
     """
 
     at: datetime | None

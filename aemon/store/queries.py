@@ -41,7 +41,7 @@ class BlamedColumn:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlaggedRecord:
-    """A record judged anomalous, with its explanation and the detector that judged it."""
+    """A flagged or suppressed record, with its explanation and the detector that judged it."""
 
     monitor: str
     entity: str
@@ -294,7 +294,8 @@ def _realised(connection: sa.Connection, detector: StoredDetector) -> Flagged:
 def _flagged(connection: sa.Connection, monitor: str, *conditions: sa.ColumnElement[bool]) -> int:
     """Return how many records are flagged now; do not count hindsight verdicts.
 
-    The ledger counts only newly flagged records, not records judged again that stay flagged.
+    The ledger does not have this number: it counts newly flagged records, but not records that are
+    judged again and stay flagged.
     """
     query = (
         sa.select(sa.func.count())

@@ -185,7 +185,7 @@ def due_monitors(store: Store, settings: RetentionSettings, now: datetime) -> li
 
 
 def drop_empty_partitions(store: Store, settings: RetentionSettings, now: datetime) -> list[str]:
-    """Drop monthly partitions of scores in PostgreSQL that are empty and too old for new records.
+    """Drop empty monthly partitions of scores that are too old for new records; only PostgreSQL.
 
     Raises:
         StoreError: the database fails.
@@ -204,7 +204,7 @@ def _before(now: datetime, age: timedelta | None) -> datetime | None:
 
 
 def _all_due(settings: RetentionSettings, now: datetime) -> Iterator[_Due]:
-    """Yield each kind of rows with the condition for removal; leave out kinds kept for ever."""
+    """Yield each kind of rows with the condition for removal; leave out kinds that stay."""
     # Suppressed records stay as long as flagged records, because training leaves out both kinds.
     above_threshold = (Verdict.ANOMALY, Verdict.SUPPRESSED)
     flagged = sa.or_(*(scores.c.verdict == verdict for verdict in above_threshold))

@@ -13,7 +13,7 @@ ARTIFACTS_AT_ONCE = 50  # in one transaction; artifacts are large
 
 
 def remove_artifacts(store: Store, monitor: str, old: sa.ColumnElement[bool]) -> Iterator[int]:
-    """Remove artifacts (weights, thresholds) of old detectors; yield the number for each commit.
+    """Remove artifacts (weights, thresholds) of old detectors; yield the number in each commit.
 
     Args:
         store: the store.

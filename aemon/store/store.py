@@ -232,7 +232,7 @@ class Store:
         return replace(mark, watermark=to, generation=mark.generation + 1, settled=settled)
 
     def insert_or_ignore(self, table: sa.Table) -> Any:
-        """Return an insert that skips rows with an existing key."""
+        """Return an INSERT statement that skips rows whose key exists already."""
         dialect = sqlite if self.engine.dialect.name == "sqlite" else postgresql
         insert = dialect.insert(table).on_conflict_do_nothing()
         # Callers need the number of new rows; SQLAlchemy keeps it only with this option.
@@ -240,7 +240,7 @@ class Store:
 
 
 def as_json(watermark: Watermark | None) -> dict[str, Any] | None:
-    """Return a watermark as a value for a JSON column; None for None."""
+    """Return a watermark as a value for a JSON column; None without a watermark."""
     if watermark is None:
         return None
     time = watermark.event_time

@@ -32,7 +32,7 @@ Numbers = frozenset[int]
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A schedule of moments that recur by the local clock; `parse` makes it from text.
+    """A schedule of moments that recur by the local clock; `parse` makes a schedule from text.
 
     If day and weekday are both given, a day must match only one of them, as in cron(8).
     """
@@ -199,7 +199,10 @@ def moment_after(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime, coun
 
 
 def is_due(schedule: timedelta | Cron, since: datetime, now: datetime, zone: ZoneInfo) -> bool:
-    """Return whether work that was done at `since` is due again; True if `since` is a wrong time."""
+    """Return whether work that was done at `since` is due again.
+
+    Return True if `since` is far in the future: the clock was then wrong at that time.
+    """
     if is_wrong(since, now):
         return True
     if isinstance(schedule, timedelta):

@@ -1,4 +1,4 @@
-"""Lists as text or bytes, a page at a time: CSV, and Parquet with the extra `parquet`."""
+"""Writes lists page by page: as CSV, or as Parquet with the extra `parquet`."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ ROWS_IN_A_GROUP = 10_000  # of a Parquet file; all rows of a group are in memory
 
 
 class RowForm(Protocol):
-    """A form of a list that is written a page at a time."""
+    """A file format in which a list is written page by page."""
 
     media_type: str
     ending: str  # the ending of a file's name, without the dot

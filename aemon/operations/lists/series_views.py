@@ -58,7 +58,7 @@ class ScoreSeries:
         suppressed: number of suppressed records in the bucket.
         score_min: smallest score; None if no record has a score.
         threshold_min: smallest threshold that the records were judged with.
-        exceedance_max: largest score divided by its threshold.
+        exceedance_max: largest exceedance, which is the score divided by the threshold.
         points: the flagged and suppressed records, in the order of their times.
         points_left_out: number of flagged and suppressed records that are not among `points`,
             because a picture cannot show more records. Records with the largest exceedances are
@@ -91,7 +91,7 @@ class Lane:
         buckets: numbers of the buckets, from 0 on.
         records: number of records in the bucket.
         flagged: number of flagged records in the bucket.
-        exceedance_max: largest score divided by its threshold; None if no record has a score.
+        exceedance_max: largest exceedance of the records; None if no record has a score.
     """
 
     entity: str

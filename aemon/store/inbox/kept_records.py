@@ -26,7 +26,7 @@ _EXACT, _LARGEST = 2**53, 1e308  # numbers between these limits are compared as 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kept:
-    """The number of new records in the store, and the number of rejected records by reason."""
+    """The number of new stored records, and the number of rejected records for each reason."""
 
     new: int
     rejected: Counter[str]

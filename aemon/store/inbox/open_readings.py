@@ -49,7 +49,7 @@ class OpenBucket:
     Attributes:
         entity: the entity; empty if the source has no entities.
         begin: beginning of the bucket.
-        readings: number of the readings.
+        readings: number of readings.
         last_received: when the last of these readings arrived.
     """
 
@@ -84,7 +84,7 @@ class Closing:
 
 
 def key_time(time: datetime) -> str:
-    """Return the time of a reading as the first part of its `record_key`; it sorts by time."""
+    """Return a time as text, with which a reading's `record_key` begins; texts sort by time."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 

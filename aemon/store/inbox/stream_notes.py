@@ -8,9 +8,9 @@ from aemon.store.store import Store
 
 MOST_NOTES = 30
 """The number of notes that are kept for each monitor. A stream makes one note a second, or one note
-for every thousand messages if more than a thousand messages arrive in a second. An acknowledgement
-that takes longer than this number of notes does not arrive at all: aemon has given up the
-connection by then."""
+for every thousand messages if more than a thousand messages arrive in a second. Older
+notes are not needed: by then, aemon has given up each connection on which an acknowledgement is
+still missing."""
 
 
 def keep_note(connection: sa.Connection, store: Store, monitor: str, note: str) -> None:

@@ -32,7 +32,8 @@ def detector_list(
     Args:
         store: the store.
         monitors: names of the monitors.
-        names: columns of `detectors`, and `threshold` and `false_alarm_rate`.
+        names: names of the columns to return: columns of `detectors`, or `threshold`, or
+            `false_alarm_rate`.
         limit: the largest number of detectors.
         states: only detectors in one of these states; None for all states.
         after: (monitor, version) of a detector; only detectors after this detector in the list.
@@ -74,7 +75,8 @@ class ThresholdRow:
         value: a record is anomalous if its score is above this value.
         method: how the threshold was computed.
         false_alarm_rate: target rate of the threshold.
-        calibration_records: number of held-out normal records that it was computed from.
+        calibration_records: number of held-out normal records that the threshold was computed
+            from.
         reason: why the threshold was computed.
     """
 

@@ -32,9 +32,10 @@ def flagged_exceedances(
 def judged_later(
     store: Store, monitor: str, *, until: datetime, since: datetime | None
 ) -> set[tuple[str, str]]:
-    """Return (entity, key) of records up to event time `until` that were new after `since`.
+    """Return (entity, key) of the records that were first judged after `since`.
 
-    A record was new when it was first judged. If `since` is None, all records count.
+    Only records up to the event time `until` are returned. If `since` is None, the time of the
+    first verdict does not matter.
     """
     query = sa.select(scores.c.entity, scores.c.record_key).where(
         scores.c.monitor == monitor, scores.c.event_time <= until, scores.c.revision == 1

@@ -43,7 +43,7 @@ def narrowed(
     wanted: Narrowed,
     time: sa.ColumnElement[Any] | None = None,
 ) -> Iterator[sa.ColumnElement[bool]]:
-    """Yield the conditions on a table.
+    """Yield the conditions on a table as SQL.
 
     Args:
         table: the table, with the column `entity` if `wanted` has an entity.

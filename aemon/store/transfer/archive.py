@@ -201,7 +201,7 @@ def _entry_name(table: sa.Table) -> str:
 
 
 def _as_json(column: sa.Column[Any]) -> Callable[[Any], Any] | None:
-    """Return a function that converts values of a column to JSON; None without a conversion."""
+    """Return a function that converts values of a column to JSON; None if none is needed."""
     if isinstance(column.type, UtcTime):
         return lambda time: time.isoformat(timespec="microseconds")
     if isinstance(column.type, sa.LargeBinary):
