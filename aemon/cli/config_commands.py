@@ -42,7 +42,7 @@ def init(
         raise ConfigError(
             f"{path}: {error.strerror}", todo="choose a path that can be written"
         ) from error
-    todo = "set the source" if source is None else "correct wrong guesses"
+    todo = "set the source" if source is None else "correct the guesses that are wrong"
     typer.echo(f"wrote {path}: {todo}, then run `aemon check -c {path}`")
 
 

@@ -30,8 +30,8 @@ class DerivedColumn(Settings):
 
     difference: str | None = Field(
         None,
-        description="name of a column: derive the difference of its number from its number in an "
-        "earlier record, `records` records before; default 1",
+        description="name of a column: derive how much its number has changed since `records` records "
+        "earlier; default 1",
     )
     mean: str | None = Field(
         None,
@@ -46,8 +46,8 @@ class DerivedColumn(Settings):
         None,
         ge=1,
         le=MOST_RECORDS,
-        description="number of records: for a difference, how many records before; for a mean or a "
-        "spread, the last records including the record itself",
+        description="number of records: for a difference, how many records earlier; for a mean or a "
+        "spread, how many of the last records, including the record itself",
     )
 
     @model_validator(mode="after")

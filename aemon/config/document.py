@@ -182,7 +182,7 @@ class _Reader:
             self._fail(node, path, str(error))
         if merged > MOST_VALUES:
             self._fail(node, path, f"more than {MOST_VALUES:,} keys, including keys of `<<`")
-        self._loader.flatten_mapping(node)  # `<<: *defaults` comes first and is overridden
+        self._loader.flatten_mapping(node)  # keys from `<<` come first; own keys override them
         for key, _ in node.value:
             self._lines[*path, key.value] = key.start_mark.line + 1
         return {key.value: self._value(value, (*path, key.value)) for key, value in node.value}

@@ -78,7 +78,8 @@ class QuietSettings(Settings):
         "records within `window`",
     )
     window: Duration = Field(
-        timedelta(hours=1), description="period of least_records, which ends at the anomaly"
+        timedelta(hours=1),
+        description="length of the period for least_records; the period ends at the anomaly",
     )
 
     def may_apply(self, reason: Quiet) -> bool:

@@ -254,11 +254,11 @@ def _in_minutes(span: timedelta) -> timedelta:
 def _first_arrivals(settings: MonitorSettings) -> _First:
     """Read the first records of a stream, for at most `MOST_WAIT_SECONDS`."""
     patience = LEAST_WAIT_SECONDS
-    each = "a live source"
+    each = "a stream"
     if isinstance(settings.source, HostSource):
         pause = settings.source.sample_every
         patience = max(patience, PAUSES_WAITED * pause.total_seconds())
-        each = f"a live source with a record every {format_duration(pause)}"
+        each = f"a stream with a record every {format_duration(pause)}"
     source = settings.source
     readings = source if isinstance(source, ReadingsSettings) and source.holds_readings else None
     began = time.monotonic()

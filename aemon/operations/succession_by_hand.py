@@ -43,7 +43,7 @@ def promote_detector(
 
     name = installation.monitor(monitor)
     row = find_detector(installation.store, name, version)
-    return _make_active(installation, name, row["id"], version, "promoted by a person")
+    return _make_active(installation, name, row["id"], version, "a person promoted this detector")
 
 
 def roll_back_detector(installation: Installation, monitor: str | None = None) -> Promotion:
@@ -56,7 +56,9 @@ def roll_back_detector(installation: Installation, monitor: str | None = None) -
     """
     name = installation.monitor(monitor)
     detector_id, version = version_before(installation.store, name)
-    return _make_active(installation, name, detector_id, version, "rolled back to by a person")
+    return _make_active(
+        installation, name, detector_id, version, "a person rolled back to this detector"
+    )
 
 
 def compare_detectors(

@@ -161,7 +161,7 @@ def _number(text: str, name: str, low: int, names: tuple[str, ...]) -> int:
     return int(text)
 
 
-MOST_LOOKED_AT = 2_000  # maximum moments to compare: enough for every five minutes of a week
+MOST_LOOKED_AT = 2_000  # maximum moments to compare: one every five minutes for almost a week
 LONGEST_LOOK = timedelta(days=800)  # how far ahead moments are searched; leap days may be later
 
 
