@@ -21,7 +21,7 @@ def check(
     """Validate the configuration; connect to sources; show columns and first records.
 
     Shows how each column is used, and why. Every monitor is checked even if
-    one fails; the exit code is that of the first failure.
+    one fails; the first failure decides the exit code.
     """
     from aemon.operations.installation import choose_monitors
     from aemon.operations.store_upkeep import check_store
@@ -52,7 +52,7 @@ def check(
 
 
 def _check_web(path: Path | None) -> str:
-    """Return a sentence about the web configuration; empty if there is none.
+    """Return a sentence about the web configuration; empty without a web configuration.
 
     Raises:
         ConfigError: the web configuration has a mistake.

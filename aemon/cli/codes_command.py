@@ -37,9 +37,9 @@ def codes(
 ) -> None:
     """Export codes, a 2-D map, scores and verdicts of the newest records.
 
-    Codes are those of the active detector's first member: codes of different
-    members cannot be compared. Also prints how much smaller the codes are than
-    the records, and the reconstruction error. Times are UTC.
+    The codes come from the active detector's first member, because codes of
+    different members cannot be compared. Also prints how much smaller the codes
+    are than the records, and the reconstruction error. Times are UTC.
     """
     from aemon.operations.code_export import RecordChoice, export_codes
     from aemon.operations.json_form import plain

@@ -22,15 +22,15 @@ def demo(
     source: Annotated[
         DemoSource,
         typer.Option(
-            help="Where aemon reads the plant: a table, a broker (mosquitto), or Prometheus."
+            help="From where aemon reads the plant: a table, a broker (mosquitto), or Prometheus."
         ),
     ] = DemoSource.SQL,
     as_json: JsonOption = False,
 ) -> None:
     """Watch a simulated plant and this machine: train, flag planted faults, show reasons.
 
-    Ends with Ctrl-C, or after --seconds. Then prints the faults planted,
-    flagged and missed, and the false alarms.
+    Ends with Ctrl-C, or after --seconds. Then prints which faults were
+    planted, flagged and missed, and the false alarms.
     """
     from aemon.demo.session import prepare_demo, run_demo
 

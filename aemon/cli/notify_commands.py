@@ -48,7 +48,7 @@ def retry(
     number: Annotated[
         int | None, typer.Argument(metavar="[ID]", help="The notification, as `list` shows it.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Send all dead letters again.")] = False,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:

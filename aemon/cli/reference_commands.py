@@ -83,7 +83,7 @@ def sources(
     kind: Annotated[str | None, typer.Argument(help="Only this kind.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the kinds of sources and their settings, including those of installed packages."""
+    """List the kinds of sources, also of installed packages, with their settings."""
     from aemon.operations.source_listing import list_sources
     from aemon.sources.source import there
 
@@ -105,7 +105,7 @@ def sources(
         if one.problem:
             print_words(f"cannot be used: {one.problem}", indent=INDENT, colour="yellow")
             continue
-        live = " A live source: records are kept in the store's inbox." if one.live else ""
+        live = " A stream: its records are kept in the store's inbox." if one.live else ""
         print_words(one.summary + live, indent=INDENT)
         rows = [(key.key, _default(key.required, key.default), key.description) for key in one.keys]
         print_table(("key", "default", "meaning"), rows)

@@ -1,4 +1,4 @@
-"""`aemon db`: the results database: schema, export and import, removal of old rows."""
+"""`aemon db`: schema, export, import and removal of old rows of the results database."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -56,7 +56,9 @@ def compare(
     ] = None,
     config: ConfigOption = CONFIG_FILE,
     monitor: MonitorOption = None,
-    records: Annotated[int, typer.Option(min=1, help="Number of newest judged records.")] = 1000,
+    records: Annotated[
+        int, typer.Option(min=1, help="How many of the newest judged records are used.")
+    ] = 1000,
     as_json: JsonOption = False,
 ) -> None:
     """Judge the newest records with two detectors, and show where they differ.

@@ -1,4 +1,4 @@
-"""Limits for the file of a configuration: only a plain file, with limited size and depth."""
+"""Limits for a configuration file: it must be a plain file of limited size and depth."""
 
 import re
 from pathlib import Path
@@ -38,7 +38,7 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def check_depth(text: str, name: str) -> None:
-    """Check the depth of a document. A document that a person writes stays below the limit.
+    """Check that a document is not nested deeper than `MOST_DEPTH` levels.
 
     Raises:
         ConfigError: the document is nested too deep; the message names the line.
@@ -62,7 +62,7 @@ def size_when_merged(node: yaml.MappingNode, merge_tag: str, around: tuple[int, 
         ValueError: a mapping is merged into itself.
     """
     if id(node) in around:
-        raise ValueError("`<<` names a mapping that contains it")
+        raise ValueError("`<<` names a mapping that contains this `<<`")
     total = len(node.value)
     for key, value in node.value:
         if key.tag == merge_tag:

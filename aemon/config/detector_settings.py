@@ -37,16 +37,16 @@ class DetectorSettings(Settings):
     )
     hidden_sizes: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] | None = Field(
         None,
-        description="widths of the layers between features and code, from the features to the "
-        "code; default: one layer, 3 times as wide as the number of features",
+        description="widths of the layers between features and code, in this order; default: one "
+        "layer, 3 times as wide as the number of features",
     )
     activation: Literal["silu", "tanh", "sigmoid", "linear"] = Field(
         "silu", description="activation function of the layers of hidden_sizes"
     )
     series: Literal["auto"] | bool = Field(
         "auto",
-        description="whether the records are a time series; auto: they are if consecutive "
-        "records are similar",
+        description="whether the records are a time series; auto: yes if consecutive records are "
+        "similar",
     )
     window: Together = Field(
         None,
@@ -70,8 +70,8 @@ class DetectorSettings(Settings):
         None,
         ge=1,
         le=MOST,
-        description="number of training steps; default: the kind's own number, or the steps of "
-        "three passes over the training records if that number is larger",
+        description="number of training steps; default: the larger of two numbers, the kind's own "
+        "number and the steps of three passes over the training records",
     )
     batch_records: int = Field(
         128, ge=1, le=MOST, description="number of records in each training step"

@@ -132,7 +132,9 @@ class _Reader:
         self._values = 0  # number of values; values of an alias count at each use
         self._replaced = 0  # number of characters inserted for references
         self._files: dict[Path, str] = {}
-        self._inside: set[int] = set()  # nodes that contain the current node: no alias to these
+        self._inside: set[int] = (
+            set()
+        )  # nodes that contain the current node; no alias may name them
 
     def read(self, root: yaml.MappingNode) -> Document:
         data = self._mapping(root, ())
@@ -180,7 +182,7 @@ class _Reader:
             self._fail(node, path, str(error))
         if merged > MOST_VALUES:
             self._fail(node, path, f"more than {MOST_VALUES:,} keys, including keys of `<<`")
-        self._loader.flatten_mapping(node)  # `<<: *defaults` comes first and is overridden
+        self._loader.flatten_mapping(node)  # keys from `<<` come first; own keys override them
         for key, _ in node.value:
             self._lines[*path, key.value] = key.start_mark.line + 1
         return {key.value: self._value(value, (*path, key.value)) for key, value in node.value}

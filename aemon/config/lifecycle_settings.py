@@ -44,5 +44,5 @@ class LifecycleSettings(Settings):
         True, description="adjust the threshold as normal scores change, to keep the target rate"
     )
     train_memory: Size = Field(
-        4_000_000_000, description="a training worker that uses more memory is killed"
+        4_000_000_000, description="a training worker that uses more memory than this is killed"
     )

@@ -61,7 +61,7 @@ def in_order(found: Iterable[Problem], document: Document) -> list[str]:
 def explain(
     error: ValidationError, document: Document, root: type[Settings] = Config
 ) -> list[Problem]:
-    """Return all problems of a document for which the validation as `root` failed.
+    """Return all problems that the validation of a document as `root` found.
 
     Messages do not show the refused values, because a value may be a secret.
     """

@@ -57,7 +57,8 @@ class QuietSettings(Settings):
     """Rules for anomalies that are stored as suppressed and not notified."""
 
     maintenance: tuple[Maintenance, ...] = Field(
-        (), description="periods in which anomalies are expected; they are left out of training"
+        (),
+        description="periods in which anomalies are expected; their records are left out of training",
     )
     directions: dict[str, Literal["high", "low"]] = Field(
         {},
@@ -66,8 +67,8 @@ class QuietSettings(Settings):
     )
     least_gaps: dict[str, LeastGap] = Field(
         {},
-        description="column -> smallest difference from the expected value with which the column "
-        "counts",
+        description="column -> smallest difference: the column counts only if its value differs at "
+        "least this much from the expected value",
     )
     least_records: int = Field(
         0,
@@ -77,7 +78,8 @@ class QuietSettings(Settings):
         "records within `window`",
     )
     window: Duration = Field(
-        timedelta(hours=1), description="period of least_records, which ends at the anomaly"
+        timedelta(hours=1),
+        description="length of the period for least_records; the period ends at the anomaly",
     )
 
     def may_apply(self, reason: Quiet) -> bool:

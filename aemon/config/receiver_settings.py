@@ -13,7 +13,7 @@ from aemon.config.values.templates import TemplateError, try_template
 from aemon.config.values.times import Age, Duration
 
 BACKLOG = timedelta(days=7)
-"""Default age limit: an episode that ended longer ago has no notification of its own.
+"""Default age limit: an episode that ended longer ago than this has no own notification.
 
 The age of an episode counts from the event time of its last anomaly.
 """
@@ -31,12 +31,12 @@ class BasicAuth(Settings):
 
 
 class ReceiverSettings(Settings):
-    """A receiver of notifications over HTTP; settings common to every kind."""
+    """A receiver of notifications over HTTP, with the settings that all kinds have."""
 
     model_config = ConfigDict(json_schema_extra=_kind_required)
 
     url: SecretStr = Field(
-        description="address of the receiver; secret, because a Slack URL is enough to post"
+        description="address of the receiver; secret, because anyone who has a Slack URL can post"
     )
     monitors: tuple[str, ...] | None = Field(
         None, description="notify only of episodes of these monitors; default all"
@@ -64,8 +64,8 @@ class ReceiverSettings(Settings):
     )
     oldest: Age = Field(
         BACKLOG,
-        description="an episode that ended longer ago, by the event times of its records, is only "
-        "part of a summary of the backlog; forever: each episode has its own notification",
+        description="an episode that ended longer ago than this, by the event times of its records, is "
+        "only part of a summary of the backlog; forever: each episode has its own notification",
     )
     template: str | None = Field(
         None,

@@ -105,8 +105,8 @@ class MonitorSettings(Settings):
     )
     lateness: Duration | None = Field(
         None,
-        description="records up to this much older than the newest are looked for repeatedly, so "
-        "that late and corrected records are judged; records that are even older are counted and "
+        description="aemon looks repeatedly for records up to this much older than the newest record, "
+        "so that late and corrected records are judged; records that are even older are counted and "
         "not judged",
     )
     episodes: EpisodeSettings = EpisodeSettings()
@@ -192,8 +192,9 @@ class MonitorSettings(Settings):
     def late_after(self, now: datetime) -> datetime:
         """Return the time at which a monitor is late, if no scoring run succeeds from now on.
 
-        Three runs become due from now on. The monitor is late if none of these runs has succeeded
-        half of `score_timeout` after the third tick: a run that reads a backlog may take this long.
+        This time is half of `score_timeout` after the third tick from now on: a run that reads a
+        backlog may take this long. The monitor is late if none of the three runs has succeeded by
+        this time.
         """
         due = moment_after(self.score_every, ZoneInfo(self.timezone), now, LATE_RUNS)
         return due + self.score_timeout / 2

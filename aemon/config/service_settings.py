@@ -60,7 +60,9 @@ class HttpSettings(Settings):
         None,
         description="file with TLS, users and tokens, in the format of Prometheus' exporters",
     )
-    max_body: Size = Field(10_000_000, description="a request with a larger body is refused")
+    max_body: Size = Field(
+        10_000_000, description="largest body of a request; a request with a larger body is refused"
+    )
     client: ClientSettings = ClientSettings()
     url: Annotated[str, AfterValidator(checked_url)] | None = Field(
         None,

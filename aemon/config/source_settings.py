@@ -29,7 +29,7 @@ class SourceSettings(Settings):
 
     The registry finds a kind by its line in `source_registry`, or by an entry point of the group
     `aemon.sources` in an installed package. The entry point names the class. The module of the
-    class is imported together with the configuration, so it must not import drivers.
+    class is imported together with the configuration, so this module must not import drivers.
 
     Attributes:
         opened_by: `module:function`; the module is imported when a source is opened. The function

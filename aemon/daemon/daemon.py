@@ -57,7 +57,7 @@ Diagnose = Callable[[], Iterator[Any]]
 
 # Waiting times of a stopping daemon:
 STOP_SECONDS = 6.0  # for running runs to commit
-GIVE_BACK_SECONDS = 1.0  # for the return of the leases
+GIVE_BACK_SECONDS = 1.0  # to give back the leases
 LAST_RECORDS_SECONDS = 0.5  # at most, for the last records of streams
 CUT_OFF_SECONDS = 1.0  # for the cancellation of hanging queries
 LAST_WORD_SECONDS = 1.5  # at least, for the answers of receivers
@@ -283,7 +283,9 @@ class Daemon:
         self._retention.adopt(config.monitors, config.retention)
         self._leasing.watch(config.monitors)
         self._watching.adopt(config.monitors)
-        for name in config.monitors:  # a monitor removed just now may still be held
+        for name in (
+            config.monitors
+        ):  # the lease of a monitor that was removed and added again is still held
             fence = self._leasing.fence_of(name)
             if fence is not None:
                 self._watching.begin(name, fence)

@@ -90,7 +90,7 @@ class LocalWorkers:
                     self._processes[future] = process
         except (OSError, EOFError, MemoryError) as error:  # EOF: the fork server has died
             raise ResourceError(
-                f"no process for the training worker: {error or 'the fork server ended'}",
+                f"a training worker cannot be started: {error or 'the fork server ended'}",
                 todo="raise the limits of processes and open files (pids, ulimit -u and -n)",
             ) from None
         undo.callback(self._drop, future)

@@ -54,7 +54,9 @@ class _Execution:
     started_at: datetime
     stop: Stop = field(default_factory=Stop)
     run: Run = field(default_factory=Run)
-    settled: threading.Event = field(default_factory=threading.Event)  # set at the end or give-up
+    settled: threading.Event = field(
+        default_factory=threading.Event
+    )  # set when the run ended or was given up
     ended: bool = False
     hangs: bool = False
     store_failed: bool = False
@@ -219,8 +221,9 @@ class Runner:
     def _loudness(self, report: RunReport) -> tuple[int, int]:
         """Return the log level of a run, and the number of runs that its log line counts.
 
-        A failure that repeats at every tick does not fill the log: most repetitions have no log
-        line, and the number 0. A later log line counts these repetitions, with a number above 1.
+        A failure that repeats at every tick must not fill the log. Most repetitions therefore have
+        no log line: their number is 0. A later log line counts these repetitions: its number is
+        above 1.
         """
         level = _LEVELS.get(report.outcome, logging.INFO)
         if level < logging.WARNING:

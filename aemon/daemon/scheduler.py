@@ -26,7 +26,7 @@ from aemon.records import Job, Outcome
 from aemon.threads import first_dead, start_thread, thread_errors
 
 SCORING_AT_ONCE = 10  # scoring runs that are not slow; further runs wait
-MOST_WAITING = 1000  # trainings of one monitor that wait for a worker, also dropped trainings
+MOST_WAITING = 1000  # waiting trainings of one monitor, including dropped trainings
 HEARTBEAT_SECONDS = 5
 HURRY = timedelta(milliseconds=500)  # pause before the next step of a backlog
 FIRST_PRUNE = timedelta(minutes=1)  # after the start: a daemon that ends at once removes nothing

@@ -25,7 +25,9 @@ PATIENCE_SECONDS: float = BUSY_TIMEOUT_SECONDS
 After this time, the store counts as failed, even without an error.
 """
 PATIENCE_WHEN_AWAY_SECONDS = 1.0  # the same time, during an outage
-MOST_WAITING = 20_000  # ended runs that wait: those of a thousand monitors in twenty minutes
+MOST_WAITING = (
+    20_000  # ended runs that wait: a run a minute of a thousand monitors, for twenty minutes
+)
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ class Outage:
         self._metrics = metrics
         self._clock = clock
         self._lock = threading.Lock()
-        self._failures = 0  # consecutive: the first failure, and failures of runs that tried
+        self._failures = 0  # the first failure, and later failures of runs that tried
         self._tried = False  # whether a run is trying the store and has no result yet
         self._not_before: datetime | None = None
 

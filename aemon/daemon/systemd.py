@@ -16,7 +16,9 @@ class Notifier:
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
-        self._address = f"\0{address[1:]}" if address.startswith("@") else address  # @: abstract
+        self._address = (
+            f"\0{address[1:]}" if address.startswith("@") else address
+        )  # @ means an abstract socket
         self._feed_every = _watchdog_seconds(environment) if address else None
         self._fed_at: float | None = None  # monotonic
         self._sent = ""

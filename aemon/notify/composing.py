@@ -26,7 +26,7 @@ class Words:
     """An episode belongs to a backlog if it ended more than this time before aemon found it."""
 
 
-MOST_COLUMNS = 3  # most columns in a message, as in a reason
+MOST_COLUMNS = 3  # largest number of columns in a message, as in a reason
 LONGEST_REASON, LONGEST_VALUE = 1_000, 100  # characters; the store has the whole text
 LEAST_SHARE = 0.01  # columns with a smaller share of the contributions are left out
 

@@ -26,7 +26,7 @@ from aemon.store.outbox import CaughtUp, Notification, NotificationState, Rules
 from aemon.store.store import Store
 from aemon.threads import start_thread
 
-LOOK_EVERY_SECONDS = 10.0  # to find what people changed: only runs wake a courier
+LOOK_EVERY_SECONDS = 10.0  # to find changes that people made; runs wake a courier at once
 LEAST_PAUSE_SECONDS = 0.2  # between two looks for notifications, even if many runs end
 FIRST_PAUSE = timedelta(seconds=1)  # after the first failure; doubled after each further failure
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -201,7 +201,7 @@ class Courier:
         self._next_try = at if self._next_try is None else min(self._next_try, at)
 
     def _notify(self, one: Notification, words: Words) -> bool:
-        """Send a notification. Return whether the next one of the same episode may be sent."""
+        """Send a notification; return whether the next notification of its episode may be sent."""
         until = self._store.now() + 2 * self.settings.timeout + MARGIN
         if not delivery.claim(self._store, one, until):
             return False  # another replica is sending it

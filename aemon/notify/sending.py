@@ -1,4 +1,4 @@
-"""Sending messages over HTTP, and the meaning of the answer: taken, try again, or give up.
+"""Sends messages over HTTP. The answer decides: the message is taken, tried again or given up.
 
 The standard library is enough for a few messages an hour. Environment variables name the proxies. A
 redirection is not followed, because the credentials would be sent to its target.
@@ -42,12 +42,12 @@ _HIDDEN = "***"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """The outcome of one try to send a message.
+    """The outcome of one attempt to send a message.
 
     Attributes:
         status: the HTTP status; None without an answer.
         error: what went wrong, without secrets; empty if the receiver took the message.
-        permanent: whether trying again is useless.
+        permanent: whether another attempt is useless.
         alone: whether only this message failed and the receiver works, so that other messages do
             not wait.
         retry_after: the pause that the receiver asks for; None if it asks for no pause.
@@ -199,7 +199,7 @@ class _Http(urllib.request.HTTPHandler):
         self._connect = connect
 
     def http_open(self, req: urllib.request.Request) -> Any:
-        """Open a request; the opener calls this."""
+        """Open a request; the opener calls this method."""
         return self.do_open(self._connect, req)
 
 
@@ -211,7 +211,7 @@ class _Https(urllib.request.HTTPSHandler):
         self._connect = connect
 
     def https_open(self, req: urllib.request.Request) -> Any:
-        """Open a request; the opener calls this."""
+        """Open a request; the opener calls this method."""
         return self.do_open(self._connect, req)
 
 

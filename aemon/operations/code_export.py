@@ -21,7 +21,7 @@ RECORDS = 10_000  # default number of records to export
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordChoice:
-    """The choice of the newest records to export.
+    """The records to export: the newest records, by number or by event time.
 
     Attributes:
         count: largest number of records; 10,000 if neither a count nor a time is given.

@@ -95,7 +95,7 @@ def _shown(place: str) -> str:
 
 def _lines(guesses: Guesses, place: str) -> Iterator[str]:
     yield f"# Written by `aemon init --from {place}`. A comment after a key gives the reason of a guess."
-    yield "# Correct wrong guesses, then run `aemon check`. `aemon init` without --from lists every key."
+    yield "# Correct the guesses that are wrong, then run `aemon check`. `aemon init` without --from lists every key."
     yield ""
     yield "store: sqlite:///aemon.db # results; or postgresql://..."
     yield "http: {listen: 127.0.0.1:9464} # metrics, health and the status page"

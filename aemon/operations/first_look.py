@@ -42,7 +42,7 @@ from aemon.sources.source import Arrived, Replayable
 from aemon.sources.source_kinds import check_apart, is_stream, open_replayable, open_stream
 
 LIVE_RECORDS = 2
-"""Number of records of a live source to wait for: two records show whether values change."""
+"""How many records of a stream to wait for: two records show whether values change."""
 
 LEAST_STEPS, FALLING_SHARE = 20, 0.9
 """Limits for records that are sorted newest first.
@@ -186,7 +186,7 @@ def _first_records(settings: MonitorSettings) -> _First:
     if count >= needed:
         refusal = refusal or unusable(count, frame)
     if refusal is not None:
-        warnings = []  # the refusal contains them
+        warnings = []  # the refusal contains the warnings
     elif count == 0:
         warnings.append("no records yet: aemon will collect them")
     elif count < needed:
@@ -254,11 +254,11 @@ def _in_minutes(span: timedelta) -> timedelta:
 def _first_arrivals(settings: MonitorSettings) -> _First:
     """Read the first records of a stream, for at most `MOST_WAIT_SECONDS`."""
     patience = LEAST_WAIT_SECONDS
-    each = "a live source"
+    each = "a stream"
     if isinstance(settings.source, HostSource):
         pause = settings.source.sample_every
         patience = max(patience, PAUSES_WAITED * pause.total_seconds())
-        each = f"a live source with a record every {format_duration(pause)}"
+        each = f"a stream with a record every {format_duration(pause)}"
     source = settings.source
     readings = source if isinstance(source, ReadingsSettings) and source.holds_readings else None
     began = time.monotonic()
@@ -268,7 +268,7 @@ def _first_arrivals(settings: MonitorSettings) -> _First:
         table = first.table
         wanted = (
             LIVE_RECORDS if readings is None else _AT_ONCE
-        )  # readings of as many tags as there are
+        )  # wait the whole time, for readings of all tags
         while len(table) < wanted and time.monotonic() < deadline:
             time.sleep(0.1)
             arrived = stream.take(_AT_ONCE).table
@@ -297,7 +297,7 @@ def _first_arrivals(settings: MonitorSettings) -> _First:
 
 
 def _joined(parts: pd.DataFrame, roles: Roles) -> pd.DataFrame:
-    """Return a table with one row for each record: the joined parts, even if some are missing."""
+    """Join parts of records into a table with one row for each record; parts may be missing."""
     names = [name for name in (roles.entity, roles.key) if name is not None]
     return parts.groupby(names, sort=False, as_index=False).last() if len(parts) else parts
 

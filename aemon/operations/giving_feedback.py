@@ -123,8 +123,8 @@ def give_feedback(installation: Installation, monitor: str, statement: Statement
 def _effect(store: Store, monitor: str, entries: Sequence[Feedback]) -> str:
     """Return a sentence about the effect of feedback.
 
-    For false alarms, the sentence has the number of recently flagged records that would be excused,
-    and of similar confirmed records.
+    For false alarms, the sentence has two numbers: of the recently flagged records that would be
+    excused, and of the similar confirmed records.
     """
     verdict = entries[-1].verdict
     if verdict is FeedbackVerdict.IGNORE_UNTIL:
@@ -181,7 +181,7 @@ def _check(statement: Statement) -> None:
             todo="aemon feedback MONITOR ignore_until --until 2026-11-30T12:00:00",
         )
     if not ignores and statement.until is not None:
-        raise ConfigError(f"--until does not go with {statement.verdict}", todo="leave it out")
+        raise ConfigError(f"--until does not go with {statement.verdict}", todo="leave --until out")
     if not ignores and statement.record is None and statement.episode is None:
         raise ConfigError(
             f"{statement.verdict} needs a record or an episode",

@@ -125,8 +125,7 @@ class Installation:
         """Return the name of a monitor; without a name, the only configured monitor.
 
         Raises:
-            ConfigError: there is no such monitor, or no name was given and there are several
-                monitors.
+            ConfigError: there is no such monitor, or there are several monitors and none is named.
         """
         if name is None and len(self.config.monitors) > 1:
             raise ConfigError(

@@ -12,10 +12,10 @@ from safetensors.numpy import load, save
 
 from aemon.errors import ArtifactError
 
-_ENTRY = "aemon"  # name of the entry in the header's metadata, which can hold only text
+_ENTRY = "aemon"  # name of the one entry in the header's metadata; its value is text
 
 FORMAT_VERSION = 2
-"""Increased when the previous version of aemon could not read newly written artifacts."""
+"""The format of new artifacts. The number grows when older versions cannot read a new format."""
 
 OLDEST_READ = 2
 """The oldest format that is read. Detectors of format 1 used different measures of how unusual a
@@ -34,7 +34,7 @@ def pack(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) ->
 
 
 def digest(content: bytes) -> str:
-    """Return the sha256 of an artifact as hexadecimal text, which identifies the artifact."""
+    """Return the sha256 of an artifact as hexadecimal text; this hash identifies the artifact."""
     return hashlib.sha256(content).hexdigest()
 
 

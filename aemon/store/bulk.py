@@ -1,4 +1,4 @@
-"""Writing many rows: with COPY on PostgreSQL, with one prepared statement on SQLite.
+"""Writes many rows: with COPY on PostgreSQL, with one prepared statement on SQLite.
 
 Both ways use the database driver directly, on the connection of an open transaction. Each value is
 converted once.
@@ -79,8 +79,8 @@ def _converted(
 def _time_texts(times: Times, dialect: str) -> list[str]:
     """Return times as text for a database.
 
-    The whole array is converted at once, which is ten times as fast as a conversion of datetime
-    objects.
+    One call of NumPy converts the whole array: ten times as fast as the conversion of single
+    datetime objects.
 
     Args:
         times: (N,) datetime64 in UTC.

@@ -19,7 +19,7 @@ from aemon.store.succession import begin_trial, set_state, take_turns
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewDetector:
-    """A trained detector that is not in the store yet, with the values of its rows."""
+    """A trained detector that is not stored yet, with the values for its new rows."""
 
     artifact: bytes
     columns: Mapping[str, Any]  # provenance: columns of table `detectors`
@@ -28,7 +28,7 @@ class NewDetector:
     source: str = ""  # identity of the source of the watermark
     applied: tuple[int, ...] = ()  # ids of the feedback that the training used
     asked_by: str = ""  # the command or rule that requested the training
-    on_trial: bool = False  # True to put it on trial, if the monitor has an active detector
+    on_trial: bool = False  # True to begin a trial, if the monitor has an active detector
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +90,8 @@ def save_detector(
         store: the store.
         monitor: name of the monitor.
         new: the detector.
-        after: the newest version that the caller knows; 0 for no detector, None for no check.
+        after: the newest version that the caller knows, 0 if the caller knows no detector. If the
+            store has a newer version, an error is raised. None skips this check.
 
     Raises:
         StaleWatermarkError: another detector was stored meanwhile; nothing was written.
@@ -158,7 +159,7 @@ def _write(
 
 
 def _use_feedback(connection: sa.Connection, ids: Sequence[int], detector_id: int) -> None:
-    """Store in feedback entries the id of the first detector that was trained with the entries."""
+    """Store a detector's id in feedback entries that no earlier detector was trained with."""
     for start in range(0, len(ids), KEYS_AT_ONCE):
         some = feedback.c.id.in_(ids[start : start + KEYS_AT_ONCE])
         connection.execute(
@@ -171,7 +172,7 @@ def _use_feedback(connection: sa.Connection, ids: Sequence[int], detector_id: in
 def _set_first_watermark(
     store: Store, connection: sa.Connection, monitor: str, source: str, to: Watermark
 ) -> None:
-    """Set a monitor's first watermark, after the training records; keep an existing watermark."""
+    """Set the watermark of a monitor to `to`, if the monitor has no watermark yet."""
     has_mark = connection.execute(
         sa.select(watermarks.c.monitor).where(watermarks.c.monitor == monitor)
     ).one_or_none()
@@ -198,7 +199,9 @@ def newest_version(store: Store, monitor: str) -> int:
 
 
 def newest_learning(store: Store, monitor: str) -> tuple[int, str] | None:
-    """Return (id, hash of settings) of the newest detector of a monitor, in any state, or None.
+    """Return (id, hash of settings) of a monitor's newest detector; None without a detector.
+
+    The state of the detector does not matter.
 
     Raises:
         StoreError: the database fails.

@@ -1,4 +1,4 @@
-"""Drifts in the store, and the stored state of each monitor about its recent judged records."""
+"""Drifts in the store, and the state that each monitor computes from its judged records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -189,7 +189,7 @@ def write_live_state(
     state: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    """Write the state of a monitor about its judged records, in the transaction of the verdicts."""
+    """Write the state of a monitor, in the transaction that writes the verdicts."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     values = {"detector_id": detector_id, "state": dict(state), "updated_at": now}
     insert = dialect.insert(live_states).values(monitor=monitor, **values)

@@ -33,7 +33,7 @@ NOT_ENDED = (EpisodeState.FORMING, EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
 
 
 def open_episodes(connection: sa.Connection, monitor: str) -> dict[str, Episode]:
-    """Return entity -> the episode of the entity that is forming, open or acknowledged.
+    """Return entity -> episode, for the episodes that are forming, open or acknowledged.
 
     Lock the rows, so that no person changes the episodes until the transaction ends.
     """
@@ -55,7 +55,7 @@ A named episode is shown with its id and entity. Further episodes are only count
 """
 
 NAMED_FOR = timedelta(minutes=5)
-"""An episode is named for this time after it was opened, even if the episode is closed."""
+"""An episode that was opened less than this time ago is named, even if it is closed."""
 
 
 def count_open(connection: sa.Connection, monitor: str, at: datetime) -> OpenEpisodes:
@@ -245,7 +245,7 @@ def _distance(episode: Episode, time: datetime) -> timedelta:
 def episodes_of(
     connection: sa.Connection, monitor: str, old: Mapping[Identity, Known]
 ) -> dict[Identity, int]:
-    """Return (entity, record key) -> episode id of flagged records, from their stored revisions.
+    """Return (entity, record key) -> id of the episode that the stored anomaly belongs to.
 
     Args:
         connection: an open connection.

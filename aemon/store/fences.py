@@ -29,8 +29,8 @@ class Fence:
 def fenced(store: Store, fence: Fence | None) -> Store:
     """Return a copy of the store in which every write transaction first checks the lease.
 
-    For a fence of None, return the store unchanged: commands of a person hold no lease. The
-    compare-and-set of the watermark protects these commands.
+    If `fence` is None, return the store unchanged: a command of a person holds no lease. Instead,
+    the compare-and-set of the watermark keeps the command and other writers apart.
     """
     return store if fence is None else store.guarded(partial(check_fence, fence=fence))
 

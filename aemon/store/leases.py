@@ -58,8 +58,8 @@ class Knowledge:
     """What a replica knows at its heartbeat.
 
     Attributes:
-        known: monitor -> token of the leases that the replica held until now; None at its first
-            heartbeat, at which it takes over the leases of an earlier daemon of the same name.
+        known: monitor -> token of the leases that the replica held until now. None at its first
+            heartbeat: the replica then takes over the leases of an earlier daemon with its name.
         gone: a function that returns whether a holder is certainly dead.
         busy: monitors with a run in progress; they are released last.
     """
@@ -75,7 +75,7 @@ def hold(
     """Write a replica's heartbeat, renew its leases, and take free leases up to its share.
 
     Args:
-        store: the store; the monitors have their rows in `monitors`.
+        store: the store; table `monitors` has a row for each monitor.
         me: the replica.
         names: the monitors that the replica is configured to watch.
         lease: the time after which a replica without a heartbeat is not live.

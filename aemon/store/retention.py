@@ -1,4 +1,4 @@
-"""Removing old results in small batches, one transaction each, so that no writer waits for long.
+"""Removes old results in small batches, one transaction each, so that no writer waits for long.
 
 The age of a result counts from the time when it was written, not from its event time.
 """
@@ -86,7 +86,8 @@ class _Due:
         """Return the conditions for the rows for which `compare(key, values)` is true."""
         pairs = zip(self.key, values, strict=True)
         bounds = [sa.literal(value, column.type) for column, value in pairs]
-        # The second condition implies the first, which lets the database use index and partition.
+        # The second condition implies the first. The first condition lets the database use the
+        # index, and skip partitions.
         roughly = operator.le if compare is operator.le else operator.ge
         return roughly(self.key[0], bounds[0]), compare(sa.tuple_(*self.key), sa.tuple_(*bounds))
 
@@ -184,7 +185,7 @@ def due_monitors(store: Store, settings: RetentionSettings, now: datetime) -> li
 
 
 def drop_empty_partitions(store: Store, settings: RetentionSettings, now: datetime) -> list[str]:
-    """Drop monthly partitions of scores in PostgreSQL that are empty and too old for new records.
+    """Drop empty monthly partitions of scores that are too old for new records; only PostgreSQL.
 
     Raises:
         StoreError: the database fails.
@@ -203,7 +204,7 @@ def _before(now: datetime, age: timedelta | None) -> datetime | None:
 
 
 def _all_due(settings: RetentionSettings, now: datetime) -> Iterator[_Due]:
-    """Yield each kind of rows with the condition for removal; leave out kinds kept for ever."""
+    """Yield each kind of rows with the condition for removal; leave out kinds that stay."""
     # Suppressed records stay as long as flagged records, because training leaves out both kinds.
     above_threshold = (Verdict.ANOMALY, Verdict.SUPPRESSED)
     flagged = sa.or_(*(scores.c.verdict == verdict for verdict in above_threshold))

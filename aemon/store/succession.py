@@ -1,4 +1,4 @@
-"""Replacing detectors: trials, promotion, rejection, and return to an earlier detector."""
+"""Replacement of detectors: trials, promotion, rejection, and return to an earlier detector."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,7 +78,8 @@ def note_step(connection: sa.Connection, detector_id: int, step: Step, now: date
     connection.execute(sa.update(trials).where(own).values({**values, "updated_at": now}))
     if step.verdicts:
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        # If only a share of the scores is kept, a record that is read again can look new.
+        # If only a share of the scores is kept, a record that is read again can look new, although
+        # its row exists already.
         insert = dialect.insert(trial_verdicts).on_conflict_do_nothing()
         connection.execute(insert, [{"detector_id": detector_id, **row} for row in step.verdicts])
 
@@ -98,7 +99,7 @@ def find_trial(store: Store, detector_id: int) -> Trial | None:
 
 
 def differing(store: Store, detector_id: int, limit: int) -> list[Row]:
-    """Return records that either the detector on trial or the active detector flagged, not both.
+    """Return the records that only one of the two detectors of a trial flagged.
 
     The result has at most `limit` rows of `trial_verdicts`, newest first.
     """
@@ -156,7 +157,7 @@ def promote(
 
 
 def _restart(connection: sa.Connection, monitor: str, active_id: int, now: datetime) -> None:
-    """Begin the trial of a monitor again, with the new active detector; delete earlier results."""
+    """Begin a monitor's trial again, beside the new active detector; delete its earlier results."""
     on_trial = connection.execute(
         sa.select(detectors.c.id).where(
             detectors.c.monitor == monitor, detectors.c.state == DetectorState.SHADOW

@@ -138,7 +138,7 @@ def test_a_live_source_is_waited_for(folder):
     machine = report(folder, "machine")
     assert machine["records_seen"] >= 2
     (note,) = machine["warnings"]
-    assert note.startswith("a live source with a record every 200ms: ")
+    assert note.startswith("a stream with a record every 200ms: ")
     assert "arrived in" in note
     text = run(folder, "check", "machine").stdout
     assert max(map(len, text.splitlines())) <= WIDTH

@@ -44,7 +44,7 @@ def test_a_database_gives_a_monitor_for_each_table_with_times(tmp_path):
         connection.execute("INSERT INTO pumps VALUES ('p1', '2020-05-01')")
         connection.commit()
     told = run(tmp_path, "init", "--from", "plant.db").stdout
-    assert "correct wrong guesses, then run `aemon check" in told
+    assert "correct the guesses that are wrong, then run `aemon check" in told
     text = (tmp_path / "aemon.yaml").read_text()
     assert "key: id # the primary key" in text
     assert "# distinguishes records of the same time; 2 different values" in text

@@ -95,7 +95,7 @@ TAKES_VERIFIED = "client_auth_type: RequireAndVerifyClientCert"
         (f"basic_auth_users:\n  bob: {HASH}\n  alice: open-secret\n", "3: basic_auth_users.alice: is not a bcrypt hash"),
         ("basic_auth_users:\n  bob: 17\n", "2: basic_auth_users.bob: must be text; put it in quotes"),
         (f"basic_auth_users:\n  'a:b': {HASH}\n", "2: basic_auth_users.a:b: a user's name must not"),
-        ("bearer_tokens:\n  bob: open-secret\n", "2: bearer_tokens.bob: is not sha256:"),
+        ("bearer_tokens:\n  bob: open-secret\n", "2: bearer_tokens.bob: must be `sha256:`"),
         (f"bearer_tokens:\n  bob: {TOKEN}\nbasic_auth_users:\n  bob: {HASH}\n", "2: bearer_tokens.bob: is also a user"),
         ("permissions:\n  bob: [read]\n", "2: permissions.bob: no user or token has this name"),
         (f"bearer_tokens:\n  bob: {TOKEN}\npermissions:\n  bob: [write]\n", "4: permissions.bob.0: must be one of 'read', 'feedback', 'push' or 'admin'"),

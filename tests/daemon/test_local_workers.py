@@ -99,7 +99,7 @@ def test_a_machine_without_a_process_to_give_is_a_failed_training_and_the_end_is
     before = psutil.Process().num_fds()
     with monkeypatch.context() as patch:
         patch.setattr(ForkServerProcess, "start", fails)
-        with pytest.raises(ResourceError, match="no process for the training worker"):
+        with pytest.raises(ResourceError, match="a training worker cannot be started"):
             workers.submit(os.getpid)
     assert psutil.Process().num_fds() == before
     assert workers.submit(abs, -3).result(30) == 3

@@ -26,7 +26,7 @@ def feedback(
     ] = None,
     episode: Annotated[
         int | None,
-        typer.Option("--episode", "-e", help="All records of this episode, instead of a record."),
+        typer.Option("--episode", "-e", help="Give feedback on all records of this episode."),
     ] = None,
     until: Annotated[
         datetime | None,

@@ -26,7 +26,7 @@ def rejected(
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """List records that could not be kept or judged, newest first, with the reason and their text."""
+    """List records that could not be kept or judged, with reason and text, newest first."""
     from aemon.clock import parse_duration, utc_now
     from aemon.operations.rejected_listing import list_rejected_records
 

@@ -36,10 +36,11 @@ def add(
     entity: Annotated[str | None, typer.Option(help="Only this entity.")] = None,
     lasts: Annotated[
         str | None,
-        typer.Option("--for", metavar="DURATION", help="Length from now on, such as 2h."),
+        typer.Option("--for", metavar="DURATION", help="How long the snooze lasts, such as 2h."),
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option(help="End, in UTC, instead of a length.")
+        datetime | None,
+        typer.Option(help="When the snooze ends, in UTC; give this or --for."),
     ] = None,
     note: Annotated[str, typer.Option(help="The reason for the snooze.")] = "",
     config: ConfigOption = CONFIG_FILE,
@@ -48,7 +49,7 @@ def add(
     """Suppress a monitor's anomalies for a while; `aemon snooze MONITOR` does the same.
 
     The anomalies are judged, stored with their reasons, and left out of
-    training. A snooze covers the records with event times within it.
+    training. A snooze covers records by event time, from now to its end.
     """
     from aemon.operations.snoozing import snooze_anomalies
 
@@ -64,7 +65,9 @@ def list_(
     monitor: Annotated[
         str | None, typer.Option("--monitor", "-m", help="Only this monitor.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Also snoozes that have ended.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="List also snoozes that have ended.")
+    ] = False,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:

@@ -14,7 +14,9 @@ ENCODE_HINT = "special characters in its user and password must be percent-encod
 
 _LEAST_PIECE = 3  # characters; a shorter part of a password occurs in many texts, by chance
 _PIECE = re.compile(r"[^@:/?&=#%+\s]{3,}")  # text between characters at which parsers cut a URL
-_USER_PART = re.compile(r"[\w+]+://(?:[^:/]*(?::[^@]*)?@)?")  # user and password for SQLAlchemy
+_USER_PART = re.compile(
+    r"[\w+]+://(?:[^:/]*(?::[^@]*)?@)?"
+)  # user and password, as SQLAlchemy reads a URL
 _SHOWN_FOR_A_SECRET = "***"  # noqa: S105 -- not a secret
 
 

@@ -32,7 +32,7 @@ Numbers = frozenset[int]
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A schedule of moments that recur by the local clock; `parse` makes it from text.
+    """A schedule of moments that recur by the local clock; `parse` makes a schedule from text.
 
     If day and weekday are both given, a day must match only one of them, as in cron(8).
     """
@@ -88,9 +88,9 @@ class Cron:
     def moments(self, first: datetime, last: datetime, zone: ZoneInfo) -> Iterator[datetime]:
         """Yield every moment from `first` to `last` (both aware), in order, as aware UTC.
 
-        If the clock change in spring skips a moment, the moment is an hour later. If the clock
-        change in autumn repeats a moment, the moment is yielded once, or twice if the field of
-        minutes or hours begins with `*`, as in cron(8).
+        If the clock change in spring skips a moment, the moment is yielded an hour later. If the
+        clock change in autumn repeats a moment, the moment is yielded once, or twice if the field
+        of minutes or hours begins with `*`, as in cron(8).
         """
         start = first.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         day = start.replace(tzinfo=None) - timedelta(days=1)  # skipped moments may be after `first`
@@ -161,7 +161,7 @@ def _number(text: str, name: str, low: int, names: tuple[str, ...]) -> int:
     return int(text)
 
 
-MOST_LOOKED_AT = 2_000  # maximum moments to compare: enough for every five minutes of a week
+MOST_LOOKED_AT = 2_000  # maximum moments to compare: one every five minutes for almost a week
 LONGEST_LOOK = timedelta(days=800)  # how far ahead moments are searched; leap days may be later
 
 
@@ -199,7 +199,10 @@ def moment_after(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime, coun
 
 
 def is_due(schedule: timedelta | Cron, since: datetime, now: datetime, zone: ZoneInfo) -> bool:
-    """Return whether work that was done at `since` is due again; True if `since` is a wrong time."""
+    """Return whether work that was done at `since` is due again.
+
+    Return True if `since` is far in the future: the clock was then wrong at that time.
+    """
     if is_wrong(since, now):
         return True
     if isinstance(schedule, timedelta):

@@ -7,9 +7,9 @@ one episode cannot end the alert of the next episode.
 
 The alert of an acknowledged episode does not end: an end would mean that all is well. A second
 alert, `AemonEpisodeAcknowledged`, reports that a person has acknowledged the episode. An inhibition
-rule of the Alertmanager mutes the first alert during the second (deploy/alertmanager). The second
-alert never ends after the first alert, because Alertmanager does not notify of the end of a muted
-alert.
+rule of the Alertmanager mutes the first alert while the second alert lasts (deploy/alertmanager).
+The second alert never ends after the first alert, because Alertmanager does not notify of the end
+of a muted alert.
 
 Many episodes that had ended long before aemon found them become one alert, `AemonBacklog`, which
 ends by itself.
@@ -35,7 +35,7 @@ SENT_EVERY = timedelta(minutes=1)
 HELD = timedelta(minutes=5)
 """After a daemon has died, its alerts end after this time, or up to one minute earlier."""
 
-ALERTS_AT_ONCE = 64  # most alerts in one request, as in Prometheus
+ALERTS_AT_ONCE = 64  # largest number of alerts in one request, as in Prometheus
 ALERT_NAME, ACKNOWLEDGED_NAME, TEST_NAME = "AemonEpisode", "AemonEpisodeAcknowledged", "AemonTest"
 BACKLOG_NAME = "AemonBacklog"
 

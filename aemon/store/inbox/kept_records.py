@@ -20,13 +20,13 @@ from aemon.store.store import KEYS_AT_ONCE, Row, Store
 
 REDELIVERED, CHANGED = "duplicate_key", "changed_record"
 _COLUMNS = tuple(history.c[name] for name in ("id", "entity", "record_key", "event_time", "record"))
-_LONGEST_ARRIVAL = 18  # most digits of an id that every database accepts
-_EXACT, _LARGEST = 2**53, 1e308  # between these limits, int and float are compared as text
+_LONGEST_ARRIVAL = 18  # digits; a longer id does not fit into every database
+_EXACT, _LARGEST = 2**53, 1e308  # numbers between these limits are compared as text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kept:
-    """The number of new records in the store, and the number of rejected records by reason."""
+    """The number of new stored records, and the number of rejected records for each reason."""
 
     new: int
     rejected: Counter[str]
@@ -40,7 +40,7 @@ class Beside:
         rejected: records that could not be read; the newest rejected records are kept.
         by_arrival: True if event times are times of arrival. A record that is delivered again then
             has a different event time.
-        note: what the stream must know about the delivery after a restart.
+        note: text about the delivery, which the stream needs after a restart.
         finish_before: None if all records are complete. Otherwise the records are parts, which are
             joined by entity and key; a joined record is finished if its first part arrived before
             this time.
@@ -165,8 +165,8 @@ def _is_same(earlier: Mapping[Any, Any], row: Mapping[Any, Any], *, by_arrival: 
 def comparable(value: Any) -> Any:
     """Return a value for comparison: without nulls, and with large numbers as text.
 
-    PostgreSQL stores large floats as integers, so that a read value can differ from the written
-    value in type.
+    PostgreSQL stores large floats as integers. Therefore the type of a value that is read can
+    differ from the type of the written value.
     """
     match value:
         case dict():
@@ -215,9 +215,10 @@ def arrival_at(position: str) -> int | None:
 def find_arrival(store: Store, monitor: str, mark: Watermark) -> int:
     """Return the id up to which the kept records of a monitor were read.
 
-    The position of the watermark is this id. If aemon did not write the position, or if it is after
-    all kept records, look up the record of the watermark instead. If this record is not kept,
-    return 0: all kept records are read again, and records with a verdict are recognised.
+    The position of the watermark is this id. If aemon did not write the position, or if the
+    position is after all kept records, look up the record of the watermark instead. If this record
+    is not kept, return 0: all kept records are read again, and records with a verdict are
+    recognised.
 
     Raises:
         StoreError: the database fails.

@@ -1,8 +1,10 @@
-"""Readings of streams in buckets of time that are still open; the inbox makes records of them.
+"""Stored readings of streams whose time buckets are still open; each bucket becomes a record.
 
-A row of `unfinished_records` is one reading: `event_time` is the beginning of its bucket, `record`
+Each reading is a row of `unfinished_records`: `event_time` is the beginning of the bucket, `record`
 has the values as they arrived, and `record_key` begins with the time of the reading. A carried
-reading is the last one of a tag in closed buckets, for increases of counters and for held values.
+reading is the last reading of a tag in the closed buckets. Later records need carried readings, to
+compute the increase of a counter or to hold a value. The `event_time` of a carried reading is its
+own time.
 """
 
 from collections import Counter
@@ -33,7 +35,7 @@ from aemon.store.store import KEYS_AT_ONCE, Row, Store
 
 TOO_LATE = "too_late"
 CARRIED = "last "
-"""The beginning of `record_key` of a carried reading; it sorts after all times."""
+"""The beginning of a carried reading's `record_key`; this text sorts after all times."""
 
 _TABLE = unfinished_records.c
 _NAMES = ("entity", "record_key", "event_time", "record")
@@ -45,10 +47,10 @@ class OpenBucket:
     """The readings of one entity in one bucket that is still open.
 
     Attributes:
-        entity: the entity; empty if the source has none.
+        entity: the entity; empty if the source has no entities.
         begin: beginning of the bucket.
-        readings: number of the readings.
-        last_received: when the last of them arrived.
+        readings: number of readings.
+        last_received: when the last of these readings arrived.
     """
 
     entity: str
@@ -59,16 +61,17 @@ class OpenBucket:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Closing:
-    """The result of closing buckets, to be stored in one transaction.
+    """The changes that close some buckets; one transaction stores all these changes.
 
     Attributes:
         records: the records of the closed buckets, as rows of `history`.
         readings: number of the readings in the closed buckets.
         used: (entity, record_key) of these readings; empty if `all_before` says which they are.
-        all_before: a time, if they are all readings of `open_readings` before it; otherwise None.
-        received_before: the time of arrival before which the readings arrived.
-        carried: carried readings, which replace older ones of the same entity and key.
-        carried_from: carried readings before this time are dropped.
+        all_before: a time, if the closed buckets have all readings that `open_readings` yields
+            before this time; otherwise None.
+        received_before: all readings of the closed buckets arrived before this time.
+        carried: new carried readings; they replace carried readings with equal entity and key.
+        carried_from: carried readings whose own time is before this time are deleted.
         rejected: readings that the records do not contain.
     """
 
@@ -83,12 +86,12 @@ class Closing:
 
 
 def key_time(time: datetime) -> str:
-    """Return the beginning of a reading's `record_key`: texts of times sort as the times do."""
+    """Return a time as text, with which a reading's `record_key` begins; texts sort by time."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 
 def time_of_key(row: Row) -> datetime:
-    """Return the time of a stored reading; of a part of a record, the time of the record."""
+    """Return the time of a stored reading; for a part of a record, return the record's time."""
     try:
         time = datetime.fromisoformat(row["record_key"][:_TIME_LENGTH])
     except ValueError:
@@ -100,10 +103,11 @@ def time_of_key(row: Row) -> datetime:
 def keep_readings(
     store: Store, monitor: str, rows: Sequence[Row], beside: Beside, closed_before: datetime
 ) -> Kept:
-    """Store readings of open buckets; count readings that are delivered again, and reject others.
+    """Store readings of open buckets; return the numbers of stored and of rejected readings.
 
-    A reading with the entity and key of a stored reading and other values is rejected
-    (`changed_record`), and so is a reading whose bucket has its record already (`too_late`).
+    A reading that is delivered again is only counted (`duplicate_key`). A reading is rejected if a
+    stored reading has the same entity and key but other values (`changed_record`), or if its bucket
+    already has a record (`too_late`).
 
     Args:
         store: the store.
@@ -111,7 +115,7 @@ def keep_readings(
         rows: readings in order of arrival: entity, record_key, event_time (beginning of the
             bucket), record, and made_key, the key of the bucket's record.
         beside: data that is stored in the same transaction.
-        closed_before: buckets that begin before this time may have records already.
+        closed_before: a bucket that begins before this time may already have a record.
 
     Raises:
         RefusedError: the database refuses the values; nothing is stored.
@@ -157,7 +161,7 @@ def count_open(store: Store, monitor: str) -> int:
 
 
 def open_buckets(store: Store, monitor: str, before: datetime) -> list[OpenBucket]:
-    """Return the buckets with readings before a time, in order of beginning and entity.
+    """Return the buckets that have readings before a time, sorted by beginning and entity.
 
     Raises:
         StoreError: the database fails.
@@ -185,8 +189,8 @@ def open_readings(
     Args:
         store: the store.
         monitor: name of the monitor.
-        before: only readings with a time before this.
-        received_before: only readings that arrived before this.
+        before: only readings whose time is before this time.
+        received_before: only readings that arrived before this time.
         at_once: the largest number of readings in a list.
 
     Raises:
@@ -227,10 +231,10 @@ def carried_readings(store: Store, monitor: str) -> list[Row]:
 
 
 def close_buckets(store: Store, monitor: str, closing: Closing, keep: int | None) -> Kept:
-    """Append the records of closed buckets to the kept records, and remove their readings.
+    """Append the records of closed buckets to the kept records, and remove the used readings.
 
-    A record with the entity and key of a kept record is rejected (`too_late`): its readings arrived
-    while the kept record was made.
+    A record is rejected (`too_late`) if a kept record has the same entity and key: the readings of
+    the rejected record arrived while the kept record was made.
 
     Args:
         store: the store.
@@ -247,8 +251,8 @@ def close_buckets(store: Store, monitor: str, closing: Closing, keep: int | None
         removed = _remove(connection, monitor, closing)
         if removed != closing.readings:
             raise StoreError(
-                f"{closing.readings} readings of {monitor} were read to make records, and "
-                f"{removed} are stored",
+                f"{monitor}: {closing.readings} readings were read to make records, but the "
+                f"store now has {removed} of these readings",
                 todo="aemon tries again",
             )
         keys = {row["record_key"] for row in closing.records}
@@ -268,7 +272,7 @@ def close_buckets(store: Store, monitor: str, closing: Closing, keep: int | None
 def _found(
     connection: sa.Connection, table: sa.Table, monitor: str, keys: set[str], value: str
 ) -> Iterator[tuple[Identity, Any]]:
-    """Yield (entity, record_key) and a value of the rows with these keys."""
+    """Yield ((entity, record_key), value of one column) of each row with one of these keys."""
     ordered = sorted(keys)
     columns = (table.c.entity, table.c.record_key, table.c[value].label("value"))
     for first in range(0, len(ordered), KEYS_AT_ONCE):
@@ -288,7 +292,7 @@ def _insert(connection: sa.Connection, store: Store, monitor: str, rows: Sequenc
 def _arrived(
     monitor: str, before: datetime, received_before: datetime
 ) -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the conditions on readings with a time before one time that arrived before another."""
+    """Return the conditions for readings whose time and arrival are before the given times."""
     return (
         _TABLE.monitor == monitor,
         _TABLE.record_key < key_time(before),
@@ -297,7 +301,7 @@ def _arrived(
 
 
 def _remove(connection: sa.Connection, monitor: str, closing: Closing) -> int:
-    """Delete the used readings; return how many there were."""
+    """Delete the used readings; return the number of deleted readings."""
     if closing.all_before is not None:
         chosen = _arrived(monitor, closing.all_before, closing.received_before)
         return connection.execute(sa.delete(unfinished_records).where(*chosen)).rowcount
@@ -305,7 +309,7 @@ def _remove(connection: sa.Connection, monitor: str, closing: Closing) -> int:
 
 
 def _carry(connection: sa.Connection, store: Store, monitor: str, closing: Closing) -> None:
-    """Replace carried readings, and drop those that no later record needs."""
+    """Store the new carried readings, and delete carried readings that no later record needs."""
     names = [(row["entity"], row["record_key"]) for row in closing.carried]
     _delete(connection, monitor, names)
     _insert(connection, store, monitor, closing.carried)

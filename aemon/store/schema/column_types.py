@@ -147,7 +147,7 @@ class Truth(sa.TypeDecorator[bool]):
 
 Number: sa.types.TypeEngine[float] = sa.Double().with_variant(sa.REAL(), "sqlite")
 Whole = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-"""Column type of a 64-bit integer; as a primary key, the type numbers rows, also in SQLite."""
+"""Column type of a 64-bit integer; a primary key of this type numbers rows, also in SQLite."""
 
 Identifier = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 """Column type of text that sorts by its bytes, as in Python and SQLite, and not by a locale."""

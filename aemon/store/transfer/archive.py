@@ -150,7 +150,8 @@ class Entry:
     def batches(self, batch: int) -> Iterator[tuple[int, list[Row]]]:
         """Yield (number of the first line, rows) of each batch.
 
-        Before the last batch, the number of rows and the sha256 are compared with the manifest.
+        Before the last batch is yielded, the number of rows and the sha256 are compared with the
+        manifest.
 
         Args:
             batch: the largest number of rows in a batch.
@@ -168,7 +169,7 @@ class Entry:
                 while line := reader.readline(MOST_LINE_BYTES):
                     number += 1
                     if len(line) == MOST_LINE_BYTES:
-                        raise self.broken("has more bytes than any row", line=number)
+                        raise self.broken("has more bytes than a row can have", line=number)
                     digest.update(line)
                     size += len(line)
                     rows.append(self._decoded(decode, line, number))
@@ -200,7 +201,7 @@ def _entry_name(table: sa.Table) -> str:
 
 
 def _as_json(column: sa.Column[Any]) -> Callable[[Any], Any] | None:
-    """Return a function that converts values of a column to JSON; None without a conversion."""
+    """Return a function that converts values of a column to JSON; None if none is needed."""
     if isinstance(column.type, UtcTime):
         return lambda time: time.isoformat(timespec="microseconds")
     if isinstance(column.type, sa.LargeBinary):
