@@ -8,8 +8,8 @@ def mcp(config: ConfigOption = CONFIG_FILE) -> None:
 
     The assistant starts this command. It needs pip install 'aemon[mcp]'.
     """
-    from aemon.assistants.server import build_server
-    from aemon.assistants.tools import Tools
+    from aemon.assistants.mcp_server import build_server
+    from aemon.assistants.reading_tools import Tools
 
     read_config(config)  # an error is better shown now than in every answer
     build_server(Tools(lambda: open_installation(config))).run("stdio")

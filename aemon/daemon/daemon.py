@@ -74,6 +74,7 @@ class Daemon:
 
     _web: WebServer | None = None
     _reload_thread: "threading.Thread | None" = None
+    _asked_to_stop = _asked_to_reload = _reload_short = False
 
     def __init__(
         self, config: Config, clock: Clock = utc_now, path: Path | None = None,
@@ -135,7 +136,6 @@ class Daemon:
             self._store, self._scheduler, self._leasing, self._watching.monitors, self._dead_thread
         )
         self._notifier = Notifier()
-        self._asked_to_stop = self._asked_to_reload = self._reload_short = False
 
     @property
     def address(self) -> str:
@@ -178,13 +178,10 @@ class Daemon:
         )  # fmt: skip
         self._notifier.ready()
         self._notifier.keep_reporting(self._condition.line)
-        # This thread waits for no lock. A signal handler that runs while this thread holds the
-        # lock of an Event would wait for itself. A wait for a lock may also miss a signal that
-        # another thread received.
-        ahead = time.time() - time.monotonic()
-        looked_at = time.monotonic()
-        dead = ""
-        while not self._asked_to_stop and not (dead := self._dead_thread()):
+        # This thread waits for no lock: a signal handler that runs while this thread holds the lock
+        # would wait for itself, and the wait may miss a signal that another thread received.
+        ahead, looked_at = time.time() - time.monotonic(), time.monotonic()
+        while not (dead := self._dead_thread()) and not self._asked_to_stop:
             time.sleep(AWAKE_EVERY_SECONDS)
             self._notifier.feed_watchdog(lambda: self._condition.alive)
             pause = self._config.reload_every.total_seconds()
@@ -212,8 +209,7 @@ class Daemon:
         return served_routes(lambda: made(self._config), self._status, self._diagnose)
 
     def _limits(self) -> Limits:
-        http = self._config.http
-        bound = self._socket.getsockname()[0]
+        http, bound = self._config.http, self._socket.getsockname()[0]
         return Limits(max_body=http.max_body, hosts=known_hosts(http, bound))
 
     def _dead_thread(self) -> str:

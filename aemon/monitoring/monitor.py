@@ -243,8 +243,8 @@ class Monitor:
     ) -> bool:
         """Return whether this run looks for late records.
 
-        With `lateness`, the answer is no if the source returns records in the order of arrival.
-        Without `lateness`, the answer is no if keys show this order, or with `more` new records.
+        With `lateness`, a run looks unless the source returns records in the order of arrival.
+        Without `lateness`, a run looks unless keys show this order or `more` records wait.
         """
         if self.settings.lateness is not None:
             return not source.in_order_of_arrival

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import sqlalchemy as sa
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from aemon.errors import ArtifactError
+from aemon.store.schema.tables import artifacts as artifacts_table
+from aemon.store.store import Store
 
 _ENTRY = "aemon"  # name of the one entry in the header's metadata; its value is text
 
@@ -72,3 +75,20 @@ def _noted(content: bytes) -> dict[str, Any]:
     text = content[_HEADER_LENGTH_BYTES : _HEADER_LENGTH_BYTES + length]
     noted: dict[str, Any] = json.loads(json.loads(text)["__metadata__"][_ENTRY])
     return noted
+
+
+def artifact(store: Store, sha256: str) -> bytes:
+    """Return the content of an artifact.
+
+    Raises:
+        ArtifactError: the store does not have the artifact.
+        StoreError: the database fails.
+    """
+    query = sa.select(artifacts_table.c.content).where(artifacts_table.c.sha256 == sha256)
+    with store.reading() as connection:
+        content = connection.execute(query).scalar()
+    if content is None:
+        raise ArtifactError(
+            f"artifact {sha256[:12]} is missing", todo="train again with `aemon train`"
+        )
+    return bytes(content)

@@ -7,7 +7,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.errors import ArtifactError
 from aemon.records import DetectorState, Watermark
 from aemon.store import artifacts
 from aemon.store.schema.junk import rate_of, word_of
@@ -271,6 +270,9 @@ def judging_of(
     return found
 
 
+_CONVERTED = ("state", "state_at")
+
+
 def stored_detector(row: Mapping[str, Any]) -> StoredDetector:
     """Return a row of `detector_row` or `detector_rows` as a `StoredDetector`."""
     names = (name for name in StoredDetector.__slots__ if name not in _CONVERTED)
@@ -281,9 +283,6 @@ def stored_detector(row: Mapping[str, Any]) -> StoredDetector:
         state=word_of(DetectorState, row["state"], DetectorState.REJECTED),
         state_at=row["state_at"] or row["trained_at"],
     )
-
-
-_CONVERTED = ("state", "state_at")
 
 
 def detector_row(store: Store, monitor: str, version: int) -> dict[str, Any] | None:
@@ -327,23 +326,6 @@ def _with_threshold() -> sa.Select[Any]:
         .join(thresholds, thresholds.c.detector_id == detectors.c.id)
         .order_by(thresholds.c.id.desc())
     )
-
-
-def artifact(store: Store, sha256: str) -> bytes:
-    """Return the content of an artifact.
-
-    Raises:
-        ArtifactError: the store does not have the artifact.
-        StoreError: the database fails.
-    """
-    query = sa.select(artifacts_table.c.content).where(artifacts_table.c.sha256 == sha256)
-    with store.reading() as connection:
-        content = connection.execute(query).scalar()
-    if content is None:
-        raise ArtifactError(
-            f"artifact {sha256[:12]} is missing", todo="train again with `aemon train`"
-        )
-    return bytes(content)
 
 
 def manifest_of(store: Store, detector_id: int) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from aemon import __version__
-from aemon.assistants.tools import Tools
+from aemon.assistants.reading_tools import Tools
 from aemon.errors import AemonError, ConfigError
 
 if TYPE_CHECKING:
