@@ -133,7 +133,7 @@ def test_what_is_no_backlog_is_judged_at_once(old, store, clock, train_every, in
     train_once("pumps", settings, store, clock)
     outcome, reason, counts = step(monitor)
     assert (outcome, counts.records_scored) == (Outcome.OK, HISTORY - LEARNED)
-    assert ("one detector judged all from" in reason) is not in_steps
+    assert ("one detector judged all records from" in reason) is not in_steps
     assert (counts.unfinished, monitor.behind) == (False, False)
     monitor.close()
 
