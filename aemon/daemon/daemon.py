@@ -74,6 +74,7 @@ class Daemon:
 
     _web: WebServer | None = None
     _reload_thread: "threading.Thread | None" = None
+    _asked_to_stop = _asked_to_reload = _reload_short = False
 
     def __init__(
         self, config: Config, clock: Clock = utc_now, path: Path | None = None,
@@ -114,9 +115,7 @@ class Daemon:
                 store=self._store, metrics=self._metrics, runner=self._runner,
                 scheduler=self._scheduler, trainings=self._trainings, clock=clock,
             ),
-            config.monitors,
-            observe=self._outbox.observe,
-            stopping=lambda: self._asked_to_stop,
+            config.monitors, observe=self._outbox.observe, stopping=lambda: self._asked_to_stop,
         )  # fmt: skip
         self._started_at = clock()
         me = {"name": name, "address": self.address, "version": __version__}
@@ -125,8 +124,7 @@ class Daemon:
             Store(open_engine(self._store_url, name), clock), self._me, config.replicas.lease,
             self._metrics,
             Watch(
-                on_won=self._watching.begin,
-                on_lost=self._watching.end,
+                on_won=self._watching.begin, on_lost=self._watching.end,
                 running=self._runner.running,
             ),
         )  # fmt: skip
@@ -135,7 +133,6 @@ class Daemon:
             self._store, self._scheduler, self._leasing, self._watching.monitors, self._dead_thread
         )
         self._notifier = Notifier()
-        self._asked_to_stop = self._asked_to_reload = self._reload_short = False
 
     @property
     def address(self) -> str:

@@ -51,9 +51,7 @@ class StoredDetector:
     threshold: float
     false_alarm_rate: float
     artifact_sha256: str = field(repr=False)  # retention keeps artifacts of judging detectors
-    lines_sha256: str | None = field(
-        repr=False
-    )  # hash of thresholds that were computed after the training; None if there are none
+    lines_sha256: str | None = field(repr=False)  # hash of thresholds computed later; or None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +74,7 @@ _COLUMNS: dict[str, Any] = {
     "state_at": sa.func.coalesce(detectors.c.state_at, detectors.c.trained_at),
 }
 _JUDGING = (DetectorState.ACTIVE, DetectorState.SHADOW)
+_CONVERTED = ("state", "state_at")
 
 
 def save_detector(
@@ -250,7 +249,7 @@ def find_judging(connection: sa.Connection, monitor: str) -> dict[DetectorState,
 def judging_of(
     connection: sa.Connection, monitors: Sequence[str]
 ) -> dict[str, dict[DetectorState, StoredDetector]]:
-    """Return monitor -> state -> detector, for active detectors and detectors on trial."""
+    """Return monitor -> state -> detector, with its newest threshold, as `find_judging` does."""
     # The query runs at every tick: the manifest, which may be long, is left out.
     names = StoredDetector.__slots__
     query = _with_threshold().with_only_columns(
@@ -263,7 +262,6 @@ def judging_of(
             values = dict(zip(names, row, strict=True))
             state = values["state"] = DetectorState(values["state"])
             values["false_alarm_rate"] = rate_of(values["false_alarm_rate"])
-            # The newest threshold of a detector comes first.
             found.setdefault(values["monitor"], {}).setdefault(state, StoredDetector(**values))
     return found
 
@@ -278,9 +276,6 @@ def stored_detector(row: Mapping[str, Any]) -> StoredDetector:
         state=word_of(DetectorState, row["state"], DetectorState.REJECTED),
         state_at=row["state_at"] or row["trained_at"],
     )
-
-
-_CONVERTED = ("state", "state_at")
 
 
 def detector_row(store: Store, monitor: str, version: int) -> dict[str, Any] | None:
