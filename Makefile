@@ -72,6 +72,7 @@ benchmark: install-dev
 	$(BIN)/python tests/benchmarks/bench_mqtt.py
 	$(BIN)/python tests/benchmarks/bench_push.py
 	$(BIN)/python tests/benchmarks/bench_scrape.py
+	$(BIN)/python tests/benchmarks/bench_api.py
 	$(BIN)/python tests/benchmarks/bench_training.py
 	$(BIN)/python tests/benchmarks/bench_detection.py
 	$(BIN)/python tests/benchmarks/bench_causes.py

@@ -89,8 +89,7 @@ class Daemon:
         revisions.prepare(engine)
         self._store = Store(engine, clock)
         self._store.add_monitors(config.monitors)
-        # Requests must not take connections from runs.
-        self._api_store = Store(open_engine(self._store_url, name), clock)
+        self._api_store = Store(open_engine(self._store_url, name), clock)  # own connections
         self._sums = LedgerSums()
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._metrics = Metrics(prometheus_client.CollectorRegistry(), clock)

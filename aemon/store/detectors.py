@@ -51,7 +51,9 @@ class StoredDetector:
     threshold: float
     false_alarm_rate: float
     artifact_sha256: str = field(repr=False)  # retention keeps artifacts of judging detectors
-    lines_sha256: str | None = field(repr=False)  # hash of thresholds computed later; or None
+    lines_sha256: str | None = field(
+        repr=False
+    )  # hash of thresholds that were computed after the training; None if there are none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +76,6 @@ _COLUMNS: dict[str, Any] = {
     "state_at": sa.func.coalesce(detectors.c.state_at, detectors.c.trained_at),
 }
 _JUDGING = (DetectorState.ACTIVE, DetectorState.SHADOW)
-_CONVERTED = ("state", "state_at")
 
 
 def save_detector(
@@ -249,12 +250,10 @@ def find_judging(connection: sa.Connection, monitor: str) -> dict[DetectorState,
 def judging_of(
     connection: sa.Connection, monitors: Sequence[str]
 ) -> dict[str, dict[DetectorState, StoredDetector]]:
-    """Return monitor -> state -> detector, with its newest threshold, as `find_judging` does."""
-    # The query runs at every tick: the manifest, which may be long, is left out.
-    names = StoredDetector.__slots__
-    query = _with_threshold().with_only_columns(
-        *(_COLUMNS[name].label(f"_{name}") for name in names)
-    )
+    """Return monitor -> state -> detector, for active detectors and detectors on trial."""
+    names = StoredDetector.__slots__  # without the manifest, which may be long
+    chosen = (_COLUMNS[name].label(f"_{name}") for name in names)
+    query = _with_threshold().with_only_columns(*chosen)
     found: dict[str, dict[DetectorState, StoredDetector]] = {}
     for start in range(0, len(monitors), KEYS_AT_ONCE):
         some = detectors.c.monitor.in_(monitors[start : start + KEYS_AT_ONCE])
@@ -262,13 +261,14 @@ def judging_of(
             values = dict(zip(names, row, strict=True))
             state = values["state"] = DetectorState(values["state"])
             values["false_alarm_rate"] = rate_of(values["false_alarm_rate"])
+            # The newest threshold of a detector comes first.
             found.setdefault(values["monitor"], {}).setdefault(state, StoredDetector(**values))
     return found
 
 
 def stored_detector(row: Mapping[str, Any]) -> StoredDetector:
     """Return a row of `detector_row` or `detector_rows` as a `StoredDetector`."""
-    names = (name for name in StoredDetector.__slots__ if name not in _CONVERTED)
+    names = (name for name in StoredDetector.__slots__ if name not in ("state", "state_at"))
     values = {name: row[name] for name in names}
     values["false_alarm_rate"] = rate_of(values["false_alarm_rate"])
     return StoredDetector(

@@ -89,11 +89,11 @@ class LedgerSums:
             scored, judged = kept.scored.copy(), kept.judged.copy()
             until = kept.until
         scored.update(_sums(connection, SCORED, until, None))
-        own = [name for name, detector in active.items() if detector.state_at <= until]
-        lately = _sums(connection, JUDGED, until, None)
-        judged.update({name: lately[name] for name in own})
-        for name in active.keys() - set(own):  # it became active just now
-            judged[name] = _sum_of(connection, name, active[name].state_at, None)
+        lately = judged_by_active(since=until)
+        just_now = [name for name, detector in active.items() if detector.state_at > until]
+        for name in just_now:  # runs that are settled were not its own
+            judged[name] = 0
+        judged.update({name: int(total or 0) for name, total in connection.execute(lately)})
         return scored, judged
 
     def _advance(
@@ -119,13 +119,16 @@ class LedgerSums:
         ]
         for start in range(0, len(new), KEYS_AT_ONCE):
             some = new[start : start + KEYS_AT_ONCE]
-            query = judged_by_active(kept.until).where(runs.c.monitor.in_(some))
+            query = judged_by_active(until=kept.until).where(runs.c.monitor.in_(some))
             for name in some:
                 kept.judged[name] = 0
             for name, total in connection.execute(query):
                 kept.judged[name] = int(total or 0)
-            for name in some:
-                kept.detectors[name] = (active[name].id, active[name].state_at)
+            kept.detectors |= {
+                name: (active[name].id, active[name].state_at)
+                for name in some
+                if active[name].state_at <= kept.until  # else `_advance` would add earlier runs
+            }
 
 
 def _between(since: datetime, until: datetime | None) -> list[sa.ColumnElement[bool]]:
@@ -146,25 +149,24 @@ def _sums(
     return Counter({name: int(total or 0) for name, total in connection.execute(query)})
 
 
-def _sum_of(
-    connection: sa.Connection, monitor: str, since: datetime, until: datetime | None
-) -> int:
-    query = sa.select(sa.func.sum(JUDGED)).where(runs.c.monitor == monitor, *_between(since, until))
-    return int(connection.execute(query).scalar_one() or 0)
-
-
-def judged_by_active(until: datetime | None = None) -> sa.Select[Any]:
+def judged_by_active(
+    *, since: datetime | None = None, until: datetime | None = None
+) -> sa.Select[Any]:
     """Return the query for (monitor, number of records that its active detector has judged).
 
-    With `until`, only runs that started before this time are counted.
+    With `since` and `until`, only runs that started in this period are counted. With `since`, the
+    database reads the index of the times and not that of the monitors.
     """
     began = sa.func.coalesce(detectors.c.state_at, detectors.c.trained_at)
     is_active = detectors.c.state == DetectorState.ACTIVE.value
+    name = runs.c.monitor if since is None else sa.func.coalesce(runs.c.monitor, "")
     query = (
-        sa.select(runs.c.monitor, sa.func.sum(JUDGED))
-        .join(detectors, sa.and_(detectors.c.monitor == runs.c.monitor, is_active))
+        sa.select(name, sa.func.sum(JUDGED))
+        .join(detectors, sa.and_(detectors.c.monitor == name, is_active))
         # An earlier detector judged before this time.
         .where(runs.c.job == Job.SCORE.value, runs.c.started_at >= began)
-        .group_by(runs.c.monitor)
+        .group_by(name)
     )
+    if since is not None:
+        query = query.where(runs.c.started_at >= since)
     return query if until is None else query.where(runs.c.started_at < until)
