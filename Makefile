@@ -56,8 +56,8 @@ contracts: install-dev
 export OPENBLAS_NUM_THREADS ?= 1
 # Tests start the program hundreds of times: it is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
-# Many tests wait for processes: with three at a time two cores have always something to do.
-TESTS_AT_ONCE ?= 3
+# Many tests wait for processes: with four at a time, two cores always have something to do.
+TESTS_AT_ONCE ?= 4
 
 # What measures the machine's time and memory has it to itself.
 pytest: install-dev

@@ -11,7 +11,8 @@ Clock = Callable[[], datetime]
 """The type of a function that returns the current time as an aware datetime in UTC."""
 
 LONGEST = timedelta(days=36_500)
-"""The longest accepted duration: a date a hundred years before or after now is still valid."""
+"""The longest accepted duration, a hundred years. A date this long before or after the current time
+is still valid."""
 
 SHORTEST = timedelta(milliseconds=10)
 """The shortest pause between runs, because each run costs a query and a row of the ledger."""
@@ -19,13 +20,15 @@ SHORTEST = timedelta(milliseconds=10)
 MOST_SKEW = timedelta(hours=1)
 """The largest difference between the clocks of two hosts.
 
-If a stored time is further ahead of now, the clock that gave this time was wrong.
+If a stored time is ahead of the current time by more than this, the clock that gave the stored time
+was wrong.
 """
 
 LEAST_STEP = timedelta(minutes=1)
-"""A step of a clock is larger than this; NTP causes smaller differences when it slews a clock."""
+"""Only a difference larger than this is a step of a clock. NTP causes smaller differences when it
+slews (slowly corrects) a clock."""
 
-_DRIFT = 1e-3  # share of the elapsed time by which two clocks may differ; NTP slews by half
+_DRIFT = 1e-3  # largest drift between two clocks, in seconds per second; NTP slews by half of this
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _MOST_SHOWN = 40  # characters
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
@@ -56,7 +59,10 @@ class ClockSteps:
         self._hold_until = 0.0  # time of the steady clock
 
     def look(self) -> tuple[datetime, timedelta]:
-        """Return the clock's time, and the sum of its recent steps; a step forward is positive."""
+        """Return the clock's time, and the sum of the clock's recent steps.
+
+        A step forward is positive.
+        """
         now, steady = self._clock(), self._steady()
         passed = timedelta(seconds=steady - self._steady_at)
         step = now - self._clock_at - passed
@@ -69,13 +75,18 @@ class ClockSteps:
         return now, self._ahead
 
     def without_steps(self) -> datetime:
-        """Return the clock's time without recent steps forward, so that computed ages are right."""
+        """Return the clock's time minus its recent steps forward.
+
+        Ages that are computed from this time are right.
+        """
         now, ahead = self.look()
         return now - max(ahead, timedelta(0))
 
 
 def is_wrong(noted: datetime, now: datetime) -> bool:
-    """Return whether a stored time is so far after `now` that the clock was set back since.
+    """Return whether a stored time shows that the clock was set back after this time was stored.
+
+    The stored time is then after `now` by more than `MOST_SKEW`.
 
     >>> now = datetime(2026, 1, 1, tzinfo=UTC)
     >>> is_wrong(now + timedelta(days=2000), now), is_wrong(now + timedelta(seconds=1), now)
@@ -91,7 +102,7 @@ def parse_duration(text: str) -> timedelta:
     datetime.timedelta(seconds=5400)
 
     Raises:
-        ValueError: the text is not a positive duration, or means more than a hundred years.
+        ValueError: the text is not a positive duration, or is longer than a hundred years.
     """
     compact = text.strip().replace(" ", "")
     parts = _PART.findall(compact)

@@ -35,8 +35,8 @@ DEFAULTS = DetectorSettings()
 
 BLOCK_RECORDS = 64
 """Number of records in a block. Records are scored in whole blocks; copies of records fill the last
-block. All matrix products then have the same shape and are rounded in the same way, so that the
-last digits of a record's score do not depend on the other records."""
+block. All matrix products then have the same shape and are rounded in the same way. So the last
+digits of a record's score do not depend on the other records."""
 
 
 class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -50,8 +50,9 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         kind: the kind of detector, as `detector.kind` in the configuration.
         false_alarm_rate: share of normal records that may be predicted as anomalies.
         series: whether rows are in the order of time. If True, a row is judged together with the
-            rows above it, so that its score depends on those rows. If None, each row is judged
-            alone, by views that suit the order that training finds in the rows.
+            rows above it, and its score depends on these rows. If None, each row is judged alone.
+            The training then finds out whether consecutive rows are similar, and chooses views for
+            a series or views for a table.
         window: number of rows that are judged together in a series; None for the default.
         members: number of autoencoders that are averaged.
         code_size: width of the code; None for the default of the kind.
@@ -68,7 +69,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
 
     Attributes:
         detector_: the trained `Detector`, which accepts frames and DataFrames.
-        offset_: the negated threshold, so that `decision_function` is 0 at the threshold.
+        offset_: the negated threshold; `decision_function` is 0 at the threshold.
         n_features_in_: number of columns in `fit`.
         feature_names_in_: names of the columns, if the names are text.
     """
@@ -114,7 +115,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         if len(frame) < LEAST_RECORDS:
             warnings.warn(
                 f"{len(frame)} records are too few for training; they are repeated until there "
-                f"are {LEAST_RECORDS}, and the false-alarm rate does not hold",
+                f"are {LEAST_RECORDS}, and the false-alarm rate is not kept",
                 stacklevel=2,
             )
             frame = as_frame(frame.values.iloc[np.resize(np.arange(len(frame)), LEAST_RECORDS)])
@@ -138,7 +139,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
 
         Raises:
             NotFittedError: `fit` was not called yet.
-            ValueError: the columns differ from those of the training records.
+            ValueError: the columns differ from the columns of the training records.
         """
         frame, count = self._blocks(X)
         detector = self.detector_
@@ -153,12 +154,12 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
     def transform(self, X: Any) -> Values:  # noqa: N803
         """Return the first member's codes (N, C) of N records, after estimating missing cells.
 
-        Members start from different weights, so that their codes cannot be compared.
+        Members start from different weights, so codes of different members cannot be compared.
         `detector_.encode` returns the codes of all members.
 
         Raises:
             NotFittedError: `fit` was not called yet.
-            ValueError: the columns differ from those of the training records.
+            ValueError: the columns differ from the columns of the training records.
         """
         frame, count = self._blocks(X)
         try:
@@ -181,7 +182,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
 
         Raises:
             NotFittedError: `fit` was not called yet.
-            ValueError: the columns differ from those of the training records.
+            ValueError: the columns differ from the columns of the training records.
         """
         check_is_fitted(self)
         try:
@@ -193,7 +194,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
         return filled.to_numpy(dtype=np.float64)
 
     def explain(self, X: Any, units: Mapping[str, str] | None = None) -> list[Explanation]:  # noqa: N803
-        """Explain the score of each record: its columns, their expected values, and a sentence.
+        """Explain each record's score: the columns, their expected values, and a sentence.
 
         Columns of an array are named x0, x1 and so on.
 
@@ -203,7 +204,7 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
 
         Raises:
             NotFittedError: `fit` was not called yet.
-            ValueError: the columns differ from those of the training records.
+            ValueError: the columns differ from the columns of the training records.
         """
         check_is_fitted(self)
         try:
@@ -216,19 +217,19 @@ class AutoencoderDetector(TransformerMixin, OutlierMixin, BaseEstimator):  # typ
 
         Raises:
             NotFittedError: `fit` was not called yet.
-            ValueError: the columns differ from those of the training records.
+            ValueError: the columns differ from the columns of the training records.
         """
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> Rows:  # noqa: N803
         """Return -1 for anomalies and 1 for other records (N,).
 
-        A record whose cells are mostly missing gets a prediction, too; `detector_.judge` gives this
-        record the verdict `absent`.
+        A record whose cells are mostly missing also has a prediction here, although its verdict by
+        `detector_.judge` is `absent`.
 
         Raises:
             NotFittedError: `fit` was not called yet.
-            ValueError: the columns differ from those of the training records.
+            ValueError: the columns differ from the columns of the training records.
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 

@@ -15,7 +15,8 @@ from aemon.times.event_times import EARLIEST, LATEST, event_times
 Flags = npt.NDArray[np.bool_]
 
 MOST_IDENTITY_BYTES = 2_000
-"""The most bytes of a record's key and entity together; a PostgreSQL index entry holds 2,704."""
+"""Largest number of bytes of a record's key and entity together. An index entry of PostgreSQL holds
+2,704 bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,8 +27,8 @@ class Roles:
     key: str
     entity: str | None = None
     timezone: str = "UTC"  # zone of event times that name no zone
-    time_format: str | None = None  # format of the event times; None: it is recognised
-    date_order: str | None = None  # dmy, mdy or ymd (05/11/2025); None: it is recognised
+    time_format: str | None = None  # format of the event times; None if aemon must recognise it
+    date_order: str | None = None  # dmy, mdy or ymd (05/11/2025); None if aemon must recognise it
 
     def times_of(self, column: pd.Series) -> npt.NDArray[np.datetime64]:
         """Return the event times (N,) of a column, in UTC; NaT where a value is not a time."""
@@ -104,7 +105,10 @@ def naive_utc(time: datetime) -> np.datetime64:
 
 
 def join_frames(first: Frame, second: Frame) -> Frame:
-    """Return the records of both frames; a frame that lacks a column has missing cells there."""
+    """Return the records of both frames.
+
+    If only one frame has a column, the other frame's records have missing cells in this column.
+    """
     if not len(second):
         return first
     return Frame(
@@ -134,7 +138,7 @@ def _joined_stretches(first: Frame, second: Frame) -> npt.NDArray[np.int64] | No
 
 
 def rows_of(frame: Frame, pairs: Collection[Identity]) -> Flags:
-    """Return whether each of N records is among these pairs of entity and key (N,)."""
+    """Return a mask (N,) of the records whose pair of entity and key is among these pairs."""
     chosen = set(pairs)
     return flags(pair in chosen for pair in frame.identities)
 
@@ -287,7 +291,7 @@ def _as_text(column: pd.Series) -> npt.NDArray[np.object_]:
 
 
 def _too_long(keys: npt.NDArray[np.object_], entities: npt.NDArray[np.object_]) -> Flags:
-    """Return whether each record's key and entity are too long for an index (N,)."""
+    """Return a mask (N,) of the records whose key and entity are too long for an index."""
     texts = [(key or "") + entity for key, entity in zip(keys, entities, strict=True)]
     return flags(
         4 * len(text) > MOST_IDENTITY_BYTES and len(text.encode()) > MOST_IDENTITY_BYTES

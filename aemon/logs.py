@@ -30,7 +30,7 @@ class Action(StrEnum):
     STARTED = "started", "the daemon started and watches"
     STOPPING = "stopping", "the daemon was asked to stop"
     STOPPED = "stopped", "the daemon stopped; `clean` if every run had ended"
-    CLOCK_SET = "clock.set", "the system clock was set by some seconds: all jobs run now"
+    CLOCK_SET = "clock.set", "the system clock was set forward or back: all jobs run now"
     SCHEDULER_FAILED = (
         "scheduler.failed",
         "ticks or threads could not be started; the message has the reason",
@@ -55,15 +55,18 @@ class Action(StrEnum):
         "runs of an earlier daemon are marked as abandoned in the ledger",
     )
     TRAIN_STARTED = "train.started", "a worker trains a detector; the message has the reason"
-    DETECTOR_PROMOTED = "detector.promoted", "the detector on trial became the active one"
+    DETECTOR_PROMOTED = "detector.promoted", "the detector on trial became active"
     DETECTOR_REJECTED = "detector.rejected", "the detector on trial was not better and is rejected"
     DETECTOR_UNREADABLE = "detector.unreadable", "a stored detector cannot be read"
     THRESHOLD_MOVED = "threshold.moved", "the thresholds of a detector were computed again"
     DRIFT_FOUND = "drift.found", "normal data has changed"
     DRIFT_OVER = "drift.over", "normal data is as in training again"
-    ENTITY_SILENT = "entity.silent", "an entity sends no records while others do"
+    ENTITY_SILENT = "entity.silent", "an entity sends no records while other entities do"
     ENTITY_BACK = "entity.back", "a silent entity sends records again"
-    RATE_UNUSUAL = "rate.unusual", "many more or many fewer records arrive than ever in training"
+    RATE_UNUSUAL = (
+        "rate.unusual",
+        "far more or far fewer records arrive than at any time in training",
+    )
     RATE_USUAL = "rate.usual", "records arrive at the rate of the training again"
     CONFIG_RELOADED = (
         "config.reloaded",
@@ -77,22 +80,22 @@ class Action(StrEnum):
     WEB_RELOADED = "web.reloaded", "the web configuration or a certificate was reloaded"
     WEB_REFUSED = (
         "web.refused",
-        "the web configuration or a certificate has errors: the old one stays in use",
+        "the web configuration or a certificate has errors: the old version stays in use",
     )
     WEB_IGNORED = "web.ignored", "a key of the web configuration has no effect in aemon"
     WEB_DENIED = (
         "web.denied",
-        "a request had wrong credentials; logged once a minute, with `times` since then",
+        "a request had wrong credentials; logged once a minute: `times` such requests",
     )
     WEB_HOST = (
         "web.host",
-        "a request used a host name that `http.hosts` does not list; logged once a minute, with `times`",
+        "a request used a host name outside `http.hosts`; logged once a minute: `times` such requests",
     )
     WEB_STALLED = "web.stalled", "no connection can be accepted; the message has the reason"
     LEASE_TAKEN = "lease.taken", "this replica watches these monitors from now on"
     LEASE_LOST = (
         "lease.lost",
-        "another replica took over monitors because this one missed its heartbeat",
+        "another replica took over monitors because this replica missed its heartbeat",
     )
     LEASE_RETURNED = "lease.returned", "monitors were released for other replicas"
     LEASE_FAILED = "lease.failed", "the heartbeat of this replica could not be written to the store"
@@ -105,7 +108,10 @@ class Action(StrEnum):
         "ledger.failed",
         "an ended run cannot be written into the ledger; it waits in memory",
     )
-    LEDGER_DROPPED = "ledger.dropped", "an ended run is lost to the ledger"
+    LEDGER_DROPPED = (
+        "ledger.dropped",
+        "an ended run could not be written into the ledger and is lost",
+    )
     INBOX_FAILED = (
         "inbox.failed",
         "records of a stream could not be read or written; aemon tries again",
@@ -113,6 +119,10 @@ class Action(StrEnum):
     INBOX_LOST = (
         "inbox.lost",
         "records of a stream are lost; the message has their number and the reason",
+    )
+    TOPIC_RENEWED = (
+        "topic.renewed",
+        "a Kafka topic was deleted and made again; its records get keys of their own",
     )
     PRUNE_HELD = "prune.held", "no old results are removed: the system clock may be wrong"
     PRUNE_FAILED = "prune.failed", "old results were not removed; the next round tries again"

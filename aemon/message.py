@@ -18,7 +18,7 @@ class Event(StrEnum):
 
     OPENED = "opened"  # the episode became long enough to be reported
     ESCALATED = "escalated"  # the episode was reported as a warning, and is critical now
-    RESOLVED = "resolved"  # the episode is over
+    RESOLVED = "resolved"  # the episode has ended
     BACKLOG = "backlog"  # many old episodes, reported together once
     TEST = "test"  # nothing happened: a user tries a receiver
 
@@ -58,20 +58,21 @@ class Message:
     Attributes:
         severity: the severity that is reported now. If it has risen, `before` is the severity that
             was reported earlier.
-        started_at: event time of the first anomaly; `ended_at` is that of the last anomaly so far.
-        opened_at: when the episode became long enough to be reported.
+        started_at: event time of the first anomaly.
+        ended_at: event time of the last anomaly so far.
+        opened_at: time at which the episode became long enough to be reported.
         peak_exceedance: the largest exceedance; `peak_record` is the key of its record.
         reason: why the record `peak_record` was flagged; empty if the record was removed.
         columns: the columns to blame, the largest share first.
         acknowledged: whether a person acknowledged the episode.
-        like: text that names a similar earlier episode; empty if there is none.
+        like: text that names a similar earlier episode; empty without such an episode.
         label: the label that a person gave the episode; empty without a label.
         page: the address of the status page, at this episode.
         sql: a query that returns the records of the episode.
         command: the command that shows the episode with its records.
         labels: the labels of the monitor, for routing.
-        episodes: number of episodes in the message. A backlog may have several; `episode` is then
-            the newest of them.
+        episodes: number of episodes in the message. The message about a backlog may have several
+            episodes; `episode` is then the id of the newest episode.
     """
 
     event: Event
@@ -100,7 +101,7 @@ class Message:
 
     @property
     def id(self) -> str:
-        """An id that stays the same if the message is sent again, for receivers to drop repeats."""
+        """An id that stays the same if the message is sent again, so receivers can drop repeats."""
         identity = f"{self.monitor} {self.episode} {self.opened_at.isoformat()} {self.event}"
         return str(uuid5(NAMESPACE_URL, f"aemon:{identity}"))
 

@@ -16,5 +16,5 @@ def why_not_plain(path: Path) -> str:
         return "is not a plain file, but a pipe, device or socket"
     resolved = path.resolve()
     if any(resolved.is_relative_to(kernel) for kernel in _OF_THE_KERNEL):
-        return "is not a file on a disk, but made up by the kernel"
+        return "is not a file on a disk: the kernel generates it"
     return ""

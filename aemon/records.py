@@ -65,7 +65,7 @@ class FeedbackVerdict(StrEnum):
 
     FALSE_ALARM = "false_alarm"  # normal: used in training and in calibration
     CONFIRMED = "confirmed"  # an anomaly, flagged or not: never used in training
-    IGNORE_UNTIL = "ignore_until"  # records from this one until a time are not used in training
+    IGNORE_UNTIL = "ignore_until"  # records from this record until a time: not used in training
 
 
 class Severity(StrEnum):
@@ -76,7 +76,7 @@ class Severity(StrEnum):
 
 
 class Quiet(StrEnum):
-    """Why a record above the threshold is suppressed. If several reasons apply, the first is used.
+    """Why a record above the threshold is suppressed. The first reason that applies is used.
 
     Each member has `words`: the reason as the end of the sentence "suppressed: ...".
     """
@@ -87,7 +87,7 @@ class Quiet(StrEnum):
         """Make a member with its words.
 
         Raises:
-            TypeError: the member has no words. (`Quiet("drift")` makes no member: it finds one.)
+            TypeError: the member has no words. (`Quiet("drift")` returns the existing member.)
         """
         if not words:
             raise TypeError(f"{cls.__name__} {reason} has no words")
@@ -98,7 +98,7 @@ class Quiet(StrEnum):
 
     MAINTENANCE = "maintenance", "it lies in a period of the maintenance calendar"
     SNOOZED = "snoozed", "it lies in a period that was snoozed"
-    DRIFT = "drift", "it belongs to a new level that was reported as drift and will be trained on"
+    DRIFT = "drift", "it belongs to a new level that was reported as drift and will be learned"
     DIRECTION = "direction", "its columns deviate in a direction that does not matter"
     SMALL = "small", "its columns deviate by less than the least gap that matters"
     FEW = "few", "its entity had too few records in the window before it"
@@ -126,7 +126,8 @@ class Episode:
         blame: column -> sum of the column's shares of the blame.
         signed: as `blame`, but the share of a value below the expected value counts as negative.
         calm_records: number of calm records since the last anomaly.
-        opened_at: when the episode became long enough to be reported; None if it never did.
+        opened_at: time at which the episode became long enough to be reported; None if it has
+            never been long enough.
         like_id: number of a similar earlier episode; `likeness` is 1 if both are equal.
         id: number of the episode in the store; None before the episode is stored.
     """
@@ -162,7 +163,7 @@ class Episode:
 class Snooze:
     """A period of event time, from `since` to just before `until`, with suppressed anomalies.
 
-    If `entity` is None, the snooze is for all entities. `id` is its number in the store.
+    If `entity` is None, the snooze is for all entities. `id` is the snooze's number in the store.
     """
 
     since: datetime
@@ -184,7 +185,9 @@ class NamedEpisode:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenEpisodes:
-    """Numbers of reported episodes that are not closed; acknowledged episodes are counted apart.
+    """Numbers of reported episodes that are not closed.
+
+    Acknowledged episodes have a number of their own.
 
     Attributes:
         named: a limited number of episodes: the most severe open episodes, and episodes that were
@@ -227,7 +230,7 @@ class DriftReport:
     """The drift of normal data from a detector's training records, as known after a run."""
 
     evidence: float  # log10 of the evidence that scores have drifted
-    largest_index: float | None  # population stability index over the columns; None: too early
+    largest_index: float | None  # largest population stability index; None: too few records
     open: int  # number of drifts that have not ended
     found: int  # number of drifts that the run found
     provisional: bool  # too few calibration records to show the target rate
@@ -243,8 +246,8 @@ class TrafficReport:
 
 BROKEN_SHARE, BROKEN_TIMES, LEAST_BROKEN = 0.25, 10, 50
 """A detector breaks its target rate if three conditions hold: the flagged share of the records is
-above BROKEN_SHARE; it is above BROKEN_TIMES the target rate; at least LEAST_BROKEN records are
-flagged. Faults rarely last long enough to meet all three."""
+above BROKEN_SHARE; this share is above BROKEN_TIMES the target rate; at least LEAST_BROKEN records
+are flagged. Faults rarely last long enough to meet all three conditions."""
 
 
 def promise_is_broken(flagged: int, judged: int, rate: float) -> bool:

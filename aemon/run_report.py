@@ -60,7 +60,7 @@ class RunCounts:
         records_idle: scored records that were not judged: `columns.only_when` does not hold.
         records_undecided: idle records that lack a cell which `columns.only_when` needs.
         records_late: scored records that are older than a record read before them.
-        records_revised: records judged again, because they changed or on request.
+        records_revised: records judged again, after a change of the record or on request.
         records_reviewed: known records read again to find late and corrected records.
         records_too_late: records that came later than `lateness` allows, and are not judged.
         keys_given_up: missing keys of the source that aemon no longer waits for.
@@ -140,7 +140,7 @@ class RunCounts:
                 "they are not judged"
             )
         if 0 < self.records_idle == self.records_scored:
-            sentences.append("columns.only_when holds for none of them: no record was judged")
+            sentences.append("columns.only_when holds for none of the records: none was judged")
         return tuple(sentences)
 
     @property
@@ -160,7 +160,7 @@ class RunReport:
 
     Attributes:
         detector_id: number of the detector that judged, or that the run has trained.
-        remedy: the reaction to the error that ended the run; None if it ended without an error.
+        remedy: the reaction to the error that ended the run; None if the run had no error.
     """
 
     monitor: str

@@ -1,4 +1,4 @@
-"""Shortening of texts for messages and tables."""
+"""Shortens texts for messages and tables."""
 
 
 def cut(text: str, longest: int) -> str:

@@ -39,7 +39,7 @@ def thread_errors(name: str) -> Iterator[None]:
 
 
 def first_dead(threads: Iterable[threading.Thread]) -> str:
-    """Return the name of the first thread that was started and has ended; else an empty text."""
+    """Return the name of the first thread that was started and has ended; empty without one."""
     ended = (
         thread.name for thread in threads if thread.ident is not None and not thread.is_alive()
     )

@@ -43,6 +43,7 @@ class MockCluster:
         assert self._client, error.value
         self._cluster = ctypes.c_void_p(library.rd_kafka_mock_cluster_new(self._client, 1))
         self.servers = [library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()]
+        library.rd_kafka_mock_set_controller_id(self._cluster, 1)  # it knows the ids of topics
         library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 0)
         self.topic = topic
         self.make_topic(topic, partitions)
@@ -66,6 +67,9 @@ class MockCluster:
             self._cluster, topic.encode(), partitions, 1
         )
         assert done == _OK
+
+    def delete_topic(self, topic: str) -> None:
+        assert self._library.rd_kafka_mock_topic_delete(self._cluster, topic.encode()) == _OK
 
     def go_down(self) -> None:
         """Close the broker's connections, and take no more."""

@@ -18,10 +18,10 @@ def check(
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Validate the configuration, connect, show columns and first records.
+    """Validate the configuration; connect to sources; show columns and first records.
 
     Shows how each column is used, and why. Every monitor is checked even if
-    one fails; the exit code is that of the first failure.
+    one fails; the first failure decides the exit code.
     """
     from aemon.operations.installation import choose_monitors
     from aemon.operations.store_upkeep import check_store
@@ -52,7 +52,7 @@ def check(
 
 
 def _check_web(path: Path | None) -> str:
-    """Return a sentence about the web configuration; empty if there is none.
+    """Return a sentence about the web configuration; empty without a web configuration.
 
     Raises:
         ConfigError: the web configuration has a mistake.
@@ -76,7 +76,7 @@ def _show(check: "MonitorCheck") -> None:
     typer.echo()
     name = check.monitor
     if check.source is not None:
-        print_words(f"{name}: {check.source}, {check.records_seen} records looked at")
+        print_words(f"{name}: {check.source}, {check.records_seen} records were read")
         for reason, count in (check.rejected or {}).items():
             print_words(f"{count} records rejected: {reason}", indent=INDENT, colour="yellow")
         for warning in check.warnings or ():

@@ -21,11 +21,13 @@ def codes(
     out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
     records: Annotated[
         int | None,
-        typer.Option(min=1, help="At most this many, the newest; by default 10000."),
+        typer.Option(min=1, help="At most this number of the newest records; default 10000."),
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(help="Only records from this time on: a duration ago (7d), 2026-01-31T12:00."),
+        typer.Option(
+            help="Only records from this time on: 7d for seven days ago, or 2026-01-31T12:00."
+        ),
     ] = None,
     until: Annotated[
         str | None, typer.Option(help="Only records before this time, in the same form.")
@@ -35,9 +37,9 @@ def codes(
 ) -> None:
     """Export codes, a 2-D map, scores and verdicts of the newest records.
 
-    Codes are those of the active detector's first member: codes of different
-    members cannot be compared. Also prints how much smaller the codes are than
-    the records, and the reconstruction error. Times are UTC.
+    The codes come from the active detector's first member, because codes of
+    different members cannot be compared. Also prints how much smaller the codes
+    are than the records, and the reconstruction error. Times are UTC.
     """
     from aemon.operations.code_export import RecordChoice, export_codes
     from aemon.operations.json_form import plain

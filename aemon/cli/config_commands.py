@@ -1,4 +1,4 @@
-"""`aemon init` and `aemon config`: writing a configuration file, and its schema."""
+"""`aemon init` writes a configuration file; `aemon config schema` prints its JSON Schema."""
 
 from pathlib import Path
 from typing import Annotated
@@ -42,7 +42,7 @@ def init(
         raise ConfigError(
             f"{path}: {error.strerror}", todo="choose a path that can be written"
         ) from error
-    todo = "set its source" if source is None else "read its guesses"
+    todo = "set the source" if source is None else "correct the guesses that are wrong"
     typer.echo(f"wrote {path}: {todo}, then run `aemon check -c {path}`")
 
 

@@ -16,21 +16,21 @@ def demo(
         float | None, typer.Option(min=1, help="End after this many seconds.")
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Keep the demo's files here; else they are removed.")
+        Path | None, typer.Option(help="Keep the demo's files here; by default they are removed.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same plant.")] = 7,
     source: Annotated[
         DemoSource,
         typer.Option(
-            help="What the plant is read through: a table, a broker (mosquitto), or Prometheus."
+            help="From where aemon reads the plant: a table, a broker (mosquitto), or Prometheus."
         ),
     ] = DemoSource.SQL,
     as_json: JsonOption = False,
 ) -> None:
     """Watch a simulated plant and this machine: train, flag planted faults, show reasons.
 
-    Ends with Ctrl-C, or after --seconds. Then prints the faults planted,
-    flagged and missed, and the false alarms.
+    Ends with Ctrl-C, or after --seconds. Then prints which faults were
+    planted, flagged and missed, and the false alarms.
     """
     from aemon.demo.session import prepare_demo, run_demo
 

@@ -1,4 +1,4 @@
-"""`aemon detectors`: trained detectors, their training sets, and training them again."""
+"""`aemon detectors`: lists and shows trained detectors, and trains a detector again."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,7 +79,7 @@ def rebuild(
     monitor: MonitorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a detector again from its manifest, compare both, and store nothing.
+    """Train a detector again from its manifest, compare both detectors, store nothing.
 
     Fails if the result is not the same, and says what differs.
     """
@@ -101,10 +101,10 @@ def rebuild(
 
 
 def _comparison(rebuilt: "Rebuilt") -> str:
-    """Return how a rebuilt detector compares with the stored one, as text."""
+    """Return a text about the differences between a rebuilt and the stored detector."""
     if rebuilt.same:
         equal = "scores" if rebuilt.largest_gap is not None else "threshold"
-        return f"rebuilt from the same {rebuilt.records} records, the same {equal}"
+        return f"rebuilt from the same {rebuilt.records} records, with the same {equal}"
     differences = []
     if not rebuilt.same_records:
         differences.append(

@@ -12,26 +12,29 @@ import typer
 
 from aemon import __version__
 from aemon.cli import (
-    anomaly_commands,
     check_command,
     codes_command,
     config_commands,
     demo_command,
     detector_commands,
-    docs_command,
     doctor_command,
-    episode_commands,
-    feedback_commands,
-    kinds_command,
+    mcp_command,
     notify_commands,
-    rejected_command,
+    reference_commands,
     rules_command,
     run_commands,
-    snooze_commands,
     status_command,
     store_commands,
     tune_command,
     web_commands,
+)
+from aemon.cli.results import (
+    anomaly_commands,
+    episode_commands,
+    feedback_commands,
+    rejected_command,
+    report_command,
+    snooze_commands,
 )
 from aemon.errors import AemonError, ExitCode
 from aemon.logs import escaped
@@ -57,13 +60,15 @@ app.command()(rules_command.rules)
 app.command()(anomaly_commands.anomalies)
 app.command()(anomaly_commands.explain)
 app.command()(rejected_command.rejected)
+app.command()(report_command.report)
 app.command()(feedback_commands.feedback)
 app.command()(codes_command.codes)
-app.command()(kinds_command.kinds)
-app.command()(kinds_command.sources)
-app.command()(docs_command.docs)
+app.command()(reference_commands.kinds)
+app.command()(reference_commands.sources)
+app.command()(reference_commands.docs)
 app.command()(tune_command.tune)
 app.command()(demo_command.demo)
+app.command()(mcp_command.mcp)
 app.add_typer(config_commands.config_app, name="config")
 app.add_typer(episode_commands.app, name="episodes")
 app.add_typer(snooze_commands.app, name="snooze")
@@ -101,5 +106,5 @@ def main() -> NoReturn:
             print(f"       {escaped(error.todo)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        sys.exit(130)  # what shells expect of a program ended by Ctrl-C
+        sys.exit(130)  # the exit code that shells expect after Ctrl-C
     sys.exit(ExitCode.OK)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="About notifications and their receivers.", no_args_is_help=True)
 
-LimitOption = Annotated[int, typer.Option(min=1, help="At most this many, newest first.")]
+LimitOption = Annotated[
+    int, typer.Option(min=1, help="At most this number of notifications, newest first.")
+]
 
 
 @app.command("list")
@@ -46,7 +48,7 @@ def retry(
     number: Annotated[
         int | None, typer.Argument(metavar="[ID]", help="The notification, as `list` shows it.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Send all dead letters again.")] = False,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
@@ -57,13 +59,13 @@ def retry(
     from aemon.operations.notification_handling import retry_notifications
 
     if (number is None) == (not every):
-        raise typer.BadParameter("name one notification, or --all")
+        raise typer.BadParameter("give the number of one notification, or --all")
     with open_installation(config) as installation:
         retried = retry_notifications(installation, number)
     if as_json:
         print_json(retried)
     else:
-        typer.echo(f"{retried.tried_again} to be sent again")
+        typer.echo(f"notifications to be sent again: {retried.tried_again}")
 
 
 @app.command("test")
@@ -76,7 +78,7 @@ def try_(
 ) -> None:
     """Send a test message to receivers, and print their answers.
 
-    The message describes an invented episode, and says so. Nothing is stored.
+    The message says that its episode is invented. Nothing is stored.
     """
     from aemon.operations.notification_handling import try_receivers
 

@@ -161,7 +161,7 @@ def _width(text: str) -> int:
 
 
 def _wrapped(text: str, width: int) -> Iterator[str]:
-    """Yield lines of at most `width` cells, cut between words; a longer word is cut at the end."""
+    """Yield lines of at most `width` cells, cut between words; a wider word is cut, too."""
     from rich.cells import chop_cells
 
     line = ""

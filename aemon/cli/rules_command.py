@@ -14,7 +14,7 @@ TESTS = "aemon.rules.test.yml"
 def rules(
     output: Annotated[
         Path | None,
-        typer.Option(help="Write aemon.rules.yml, and tests for it, into this folder."),
+        typer.Option(help="Write aemon.rules.yml, and tests of the rules, into this folder."),
     ] = None,
     job: Annotated[
         str, typer.Option(help="Name of the daemons' scrape job in Prometheus.")

@@ -45,10 +45,10 @@ def train(
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a detector now and make it the active one.
+    """Train a detector now, and make it the active detector.
 
-    Every monitor is trained even if one fails; the exit code is that of the
-    first failure.
+    Every monitor is trained even if one fails; the first failure decides the
+    exit code.
     """
     from rich.console import Console
 
@@ -112,7 +112,8 @@ def score(
         typer.Option("--again", help="Judge known records again, with the active detector."),
     ] = False,
     since: Annotated[
-        datetime | None, typer.Option(help="With --again: from this event time on, in UTC.")
+        datetime | None,
+        typer.Option(help="With --again: only records from this event time on, in UTC."),
     ] = None,
 ) -> None:
     """Judge all new records once, as the daemon does, and end.
@@ -159,7 +160,7 @@ def _log_what_no_table_shows() -> None:
 
 
 def _reason(report: "RunReport") -> str:
-    """Return the reason of a run, for a user without a daemon, who has to start a training."""
+    """Return the reason of a run; if a first training is due, name the command that starts it."""
     from aemon.lifecycle.cold_start import FIRST_TRAINING
 
     return report.reason.replace(FIRST_TRAINING, ": run `aemon train`")

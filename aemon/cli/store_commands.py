@@ -1,4 +1,4 @@
-"""`aemon db`: the results database: schema, export and import, removal of old rows."""
+"""`aemon db`: schema, export, import and removal of old rows of the results database."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ app = typer.Typer(help="About the results database.", no_args_is_help=True)
 
 @app.command()
 def upgrade(config: ConfigOption = CONFIG_FILE) -> None:
-    """Upgrade the schema to that of this version, or create the tables if there are none."""
+    """Upgrade the schema for this version of aemon; create the tables if there are none."""
     from aemon.operations.store_upkeep import upgrade_schema
 
     with open_installation(config) as installation:
@@ -92,13 +92,13 @@ def import_(
 def prune(
     config: ConfigOption = CONFIG_FILE,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only count what would be removed.")
+        bool, typer.Option("--dry-run", help="Only count the rows that would be removed.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Remove results that are older than `retention` in the configuration allows.
 
-    The daemon does this at intervals of `retention.every`.
+    The daemon removes such results itself, every `retention.every`.
     """
     from aemon.operations.store_upkeep import prune_results
 

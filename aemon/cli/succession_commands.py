@@ -32,10 +32,10 @@ def promote(
 
 
 def rollback(config: ConfigOption = CONFIG_FILE, monitor: MonitorOption = None) -> None:
-    """Go back to the detector that was active before the present one.
+    """Go back to the detector that was active before the present active detector.
 
-    The next scoring run judges with that detector. A detector on trial stays
-    on trial.
+    The next scoring run judges with the earlier detector. A detector on trial
+    stays on trial.
     """
     from aemon.operations.succession_by_hand import roll_back_detector
 
@@ -51,11 +51,14 @@ def _print_promotion(done: "Promotion") -> None:
 def compare(
     version: VersionArgument,
     other: Annotated[
-        int | None, typer.Argument(help="The detector to compare with; default the active one.")
+        int | None,
+        typer.Argument(help="The second detector; by default the active detector."),
     ] = None,
     config: ConfigOption = CONFIG_FILE,
     monitor: MonitorOption = None,
-    records: Annotated[int, typer.Option(min=1, help="Number of newest judged records.")] = 1000,
+    records: Annotated[
+        int, typer.Option(min=1, help="How many of the newest judged records are used.")
+    ] = 1000,
     as_json: JsonOption = False,
 ) -> None:
     """Judge the newest records with two detectors, and show where they differ.
@@ -102,4 +105,4 @@ def _print(found: "Compared") -> None:
                 for one in found.differing
             ],
         )  # fmt: skip
-        print_words("score over threshold of records that only one detector flags; 1: threshold")
+        print_words("score divided by threshold, for records that only one detector flags")

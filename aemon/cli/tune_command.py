@@ -1,4 +1,4 @@
-"""`aemon tune`: a search for the settings that separate planted anomalies best from records."""
+"""`aemon tune`: a search for settings that best separate planted anomalies from real records."""
 
 import math
 from typing import TYPE_CHECKING, Annotated

@@ -32,7 +32,7 @@ def password(
 
 @app.command()
 def token(
-    name: Annotated[str, typer.Argument(help="What it is for, such as prometheus.")],
+    name: Annotated[str, typer.Argument(help="The name of the token, such as prometheus.")],
     as_json: JsonOption = False,
 ) -> None:
     """Make a bearer token, and print it with the line that holds its hash."""

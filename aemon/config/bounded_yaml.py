@@ -1,4 +1,4 @@
-"""Limits for the file of a configuration: only a plain file, with limited size and depth."""
+"""Limits for a configuration file: it must be a plain file of limited size and depth."""
 
 import re
 from pathlib import Path
@@ -9,10 +9,10 @@ from aemon.errors import ConfigError
 from aemon.plain_files import why_not_plain
 from aemon.texts import cut
 
-MOST_BYTES = 10_000_000  # maximum size of a configuration: tens of thousands of monitors
-MOST_SECRET_BYTES = 1_000_000  # maximum size of a file in ${file:...}
+MOST_BYTES = 10_000_000  # of a configuration: enough for tens of thousands of monitors
+MOST_SECRET_BYTES = 1_000_000  # of a file that `${file:...}` names
 MOST_DEPTH = 50
-MOST_VALUES = 300_000  # maximum number of values; values of an alias count at each use
+MOST_VALUES = 300_000  # maximum number of values; the values of an alias count at each use
 _SHOWN = re.compile(r"<[a-z ]+>|.{0,3}", re.DOTALL)
 
 
@@ -38,7 +38,7 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def check_depth(text: str, name: str) -> None:
-    """Check the depth of a document; the limit is deeper than a person would write.
+    """Check that a document is not nested deeper than `MOST_DEPTH` levels.
 
     Raises:
         ConfigError: the document is nested too deep; the message names the line.
@@ -62,7 +62,7 @@ def size_when_merged(node: yaml.MappingNode, merge_tag: str, around: tuple[int, 
         ValueError: a mapping is merged into itself.
     """
     if id(node) in around:
-        raise ValueError("`<<` names a mapping that contains it")
+        raise ValueError("`<<` names a mapping that contains this `<<`")
     total = len(node.value)
     for key, value in node.value:
         if key.tag == merge_tag:
@@ -73,7 +73,10 @@ def size_when_merged(node: yaml.MappingNode, merge_tag: str, around: tuple[int, 
 
 
 def without_names(problem: str) -> str:
-    """Return a message of YAML without its quoted text, which may be a misplaced password.
+    """Return an error message of PyYAML with its quoted texts replaced by `...`.
+
+    A quoted text may be a password in the wrong place. Texts of up to three characters and names
+    of tokens, such as `<scalar>`, are not replaced.
 
     >>> without_names("found undefined alias 'hunter2'")
     "found undefined alias '...'"

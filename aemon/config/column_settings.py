@@ -29,18 +29,25 @@ class DerivedColumn(Settings):
     """How a column is derived from another column, over the last records of the same entity."""
 
     difference: str | None = Field(
-        None, description="derive the difference from the number `records` before; default 1"
+        None,
+        description="name of a column: derive how much its number has changed since `records` records "
+        "earlier; default 1",
     )
     mean: str | None = Field(
-        None, description="derive the mean of the last `records` numbers of this column; default 10"
+        None,
+        description="name of a column: derive the mean of its last `records` numbers; default 10",
     )
     spread: str | None = Field(
         None,
-        description="derive the standard deviation of the last `records` numbers of this column; "
+        description="name of a column: derive the standard deviation of its last `records` numbers; "
         "default 10",
     )
     records: int | None = Field(
-        None, ge=1, le=MOST_RECORDS, description="number of records, with the record itself"
+        None,
+        ge=1,
+        le=MOST_RECORDS,
+        description="number of records: for a difference, how many records earlier; for a mean or a "
+        "spread, how many of the last records, including the record itself",
     )
 
     @model_validator(mode="after")
@@ -64,7 +71,7 @@ class DerivedColumn(Settings):
 
     @property
     def count(self) -> int:
-        """Number of records: the distance of a difference, or the length of a mean or a spread."""
+        """The distance of a difference in records, or the number of records of a mean or spread."""
         return self.records or (1 if self.how == "difference" else USUAL_TOGETHER)
 
     @property
@@ -84,7 +91,7 @@ class DerivedColumn(Settings):
 class ColumnSettings(Settings):
     """Settings of columns: which columns are judged, and as which kind.
 
-    By default aemon infers both from the data.
+    By default, aemon infers the columns and their kinds from the data.
     """
 
     include: tuple[str, ...] | None = Field(None, description="judge only these columns")
@@ -98,7 +105,8 @@ class ColumnSettings(Settings):
     )
     units: dict[str, str] = Field({}, description="unit shown with a column's numbers")
     ranges: dict[str, tuple[Bound, Bound]] = Field(
-        {}, description="a number outside is an anomaly, and is left out of training: [0, 120]"
+        {},
+        description="a number outside its range is an anomaly, and is left out of training: [0, 120]",
     )
     firsts: tuple[Literal["missing", "zero", "beyond", "pair"], ...] = Field(
         (),
@@ -122,13 +130,13 @@ class ColumnSettings(Settings):
     )
     settle: Duration | None = Field(
         None,
-        description="records of an entity within this time after only_when began to hold are not judged "
-        "and left out of training, too",
+        description="within this time after only_when began to hold, records of the entity are not "
+        "judged either, and are left out of training",
     )
     wind_down: Duration | None = Field(
         None,
-        description="records within this time before only_when ceased to hold are left out of "
-        "training, but are judged",
+        description="within this time before only_when ceased to hold, records are judged, but left "
+        "out of training",
     )
     mode: str | None = Field(
         None,

@@ -26,7 +26,7 @@ from aemon.texts import cut
 KeyPath = tuple[str | int, ...]
 """The place of a value in a document: `("monitors", "pumps", "score_every")`."""
 
-_INIT = "`aemon init` writes one; `-c FILE` names another"
+_INIT = "`aemon init` writes a configuration; `-c FILE` names another file"
 _MOST_NAMED = 100  # maximum characters of a name in a message
 _STRING = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
@@ -132,7 +132,9 @@ class _Reader:
         self._values = 0  # number of values; values of an alias count at each use
         self._replaced = 0  # number of characters inserted for references
         self._files: dict[Path, str] = {}
-        self._inside: set[int] = set()  # nodes around the current node: no alias may name them
+        self._inside: set[int] = (
+            set()
+        )  # nodes that contain the current node; no alias may name them
 
     def read(self, root: yaml.MappingNode) -> Document:
         data = self._mapping(root, ())
@@ -169,7 +171,7 @@ class _Reader:
         own: dict[str, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self._fail(key, path, "a key is plain text")
+                self._fail(key, path, "a key must be plain text")
             if key.tag != _MERGE and key.value in own:
                 here = (*path, key.value)
                 self._fail(key, here, f"written twice; first on line {own[key.value]}")
@@ -179,8 +181,8 @@ class _Reader:
         except ValueError as error:
             self._fail(node, path, str(error))
         if merged > MOST_VALUES:
-            self._fail(node, path, f"more than {MOST_VALUES:,} keys, those of `<<` included")
-        self._loader.flatten_mapping(node)  # `<<: *defaults` comes first and is overridden
+            self._fail(node, path, f"more than {MOST_VALUES:,} keys, including keys of `<<`")
+        self._loader.flatten_mapping(node)  # keys from `<<` come first; own keys override them
         for key, _ in node.value:
             self._lines[*path, key.value] = key.start_mark.line + 1
         return {key.value: self._value(value, (*path, key.value)) for key, value in node.value}
@@ -196,7 +198,7 @@ class _Reader:
         except yaml.YAMLError:
             raise
         except Exception:  # noqa: BLE001 -- with a tag, PyYAML raises any error of its constructors
-            self._fail(node, path, "not a value of its kind; put text in quotes")
+            self._fail(node, path, "not a number, time or other value of YAML; put text in quotes")
 
     def _bounded(self, match: re.Match[str], node: yaml.Node, path: KeyPath) -> str:
         text = self._replace(match, node, path)

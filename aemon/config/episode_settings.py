@@ -12,21 +12,26 @@ class EpisodeSettings(Settings):
     """The rules by which adjacent anomalies of one entity become one episode."""
 
     gap: int = Field(
-        5, ge=0, le=MOST, description="an episode ends when more calm records than this follow"
+        5,
+        ge=0,
+        le=MOST,
+        description="an episode ends when more than this number of calm records follow its last "
+        "anomaly",
     )
     longest_gap: Duration = Field(
-        timedelta(days=1), description="or when this time passes between two anomalies"
+        timedelta(days=1), description="longest time between two anomalies of one episode"
     )
     min_records: int = Field(
         1,
         ge=1,
         le=MOST,
-        description="least number of anomalies; shorter episodes are stored, but not notified",
+        description="least number of anomalies of an episode that is notified; shorter episodes "
+        "are only stored",
     )
     end_line: float = Field(
         0.8,
         gt=0,
         le=1,
-        description="a record is calm below this share of the threshold; between this share and "
-        "the threshold an episode neither begins nor ends",
+        description="a record is calm if its score is below this share of the threshold; a record "
+        "between this share and the threshold neither begins nor ends an episode",
     )

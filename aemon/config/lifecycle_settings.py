@@ -18,10 +18,13 @@ class LifecycleSettings(Settings):
         None,
         ge=20,
         le=MOST,
-        description="records of a trial; default 1 / false-alarm rate, between 200 and 2000",
+        description="number of records that a trial needs; default: 1 / false-alarm rate, but at "
+        "least 200 and at most 2000",
     )
     trial_longest: Duration = Field(
-        timedelta(days=1), description="longest trial; it is then decided with fewer records"
+        timedelta(days=1),
+        description="longest duration of a trial; after this time the trial is decided, even with "
+        "fewer records",
     )
     retrain_on_drift: bool = Field(
         True, description="train a new detector when normal data have drifted"
@@ -30,16 +33,16 @@ class LifecycleSettings(Settings):
         5,
         ge=0,
         le=MOST,
-        description="train after this number of new feedback entries; 0 never",
+        description="train after this number of new feedback entries; 0: never",
     )
     learn_shift_after: After = Field(
         timedelta(days=1),
-        description="a new level that lasts this long is learned as normal, though its records were "
-        "flagged; never: only feedback that calls them false alarms has them learned",
+        description="a new level that lasts this long is learned as normal, although its records "
+        "were flagged; never: its records are learned only after feedback `false_alarm`",
     )
     recalibrate: bool = Field(
         True, description="adjust the threshold as normal scores change, to keep the target rate"
     )
     train_memory: Size = Field(
-        4_000_000_000, description="a training worker that uses more memory is killed"
+        4_000_000_000, description="a training worker that uses more memory than this is killed"
     )

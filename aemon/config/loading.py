@@ -1,4 +1,4 @@
-"""Loading a YAML file as a validated `Config`; errors name file, line and key."""
+"""Loads a YAML file as a validated `Config`; errors name file, line and key."""
 
 import os
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ def load_config(path: Path, env: Mapping[str, str] = os.environ) -> Config:
     """Read, substitute and validate a configuration file.
 
     Inside text, `${NAME}` and `${NAME:-default}` are replaced by environment variables, and
-    `${file:/run/secrets/x}` is replaced by a file's content without surrounding white space. `$${`
-    is written for a plain `${`. Relative paths in `${file:...}` and under `http` start at the
-    folder of the configuration file. All other relative paths (`sqlite:///plant.db`, a CSV `path`)
-    start at the working directory.
+    `${file:/run/secrets/x}` is replaced by a file's content without surrounding white space. A
+    `$${` in the file stands for the text `${`. Relative paths in `${file:...}` and under `http`
+    start at the folder of the configuration file. All other relative paths
+    (`sqlite:///plant.db`, a CSV `path`) start at the working directory.
 
     Raises:
         ConfigError: the configuration is not valid; the message has a line
@@ -79,5 +79,5 @@ class _Schema(GenerateJsonSchema):
 
 
 def example_text() -> str:
-    """Return a small `aemon.yaml` that works; all further keys are in it as comments."""
+    """Return a small `aemon.yaml` that works, and has all further keys as comments."""
     return files("aemon.config").joinpath("example.yaml").read_text(encoding="utf-8")

@@ -44,7 +44,7 @@ _WORDS = {
 }
 
 _PATTERNS = {
-    "separator": "must be one character that is not a quote and ends no line, such as ';', or blanks",
+    "separator": "must be `blanks`, or one character such as ';', but not a quote or a line end",
     "hosts": "must be a host name without port",
 }
 """Key -> the message for a text that does not match the schema's pattern."""
@@ -61,7 +61,7 @@ def in_order(found: Iterable[Problem], document: Document) -> list[str]:
 def explain(
     error: ValidationError, document: Document, root: type[Settings] = Config
 ) -> list[Problem]:
-    """Return all problems of a document for which the validation as `root` failed.
+    """Return all problems that the validation of a document as `root` found.
 
     Messages do not show the refused values, because a value may be a secret.
     """
@@ -106,7 +106,7 @@ def _explain_one(detail: ErrorDetails, document: Document, root: type[Settings])
         line, text = _wrong_kind(path, context, tags, document)
         path = (*path, "kind")
     elif path in document.lines and document.value(path) is None and kind != "missing":
-        text = "has no value; give it one or leave the key out"
+        text = "has no value; give a value, or remove the key"
     elif kind == "value_error":
         text = without_values(str(problem))
     elif kind == "too_short" and path == ("monitors",):

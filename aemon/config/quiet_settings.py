@@ -13,14 +13,16 @@ from aemon.records import Quiet
 class Maintenance(Settings):
     """A period in which anomalies are expected; the period recurs by cron, or happens once."""
 
-    cron: CronText | None = Field(None, description="when it begins, recurring: 0 2 * * sun")
-    lasts: Duration | None = Field(None, description="how long each period lasts: 4h")
+    cron: CronText | None = Field(
+        None, description="begin of each recurring period, as five fields of cron: 0 2 * * sun"
+    )
+    lasts: Duration | None = Field(None, description="length of each recurring period: 4h")
     timezone: TimeZone = Field("UTC", description="zone of the cron expression")
     since: AwareDatetime | None = Field(
-        None, description="or once, from this time, with its zone: 2026-12-24T18:00:00+01:00"
+        None, description="begin of a single period, with the zone: 2026-12-24T18:00:00+01:00"
     )
     until: AwareDatetime | None = Field(None, description="end of the single period")
-    entity: str | None = Field(None, description="for this entity only")
+    entity: str | None = Field(None, description="only for this entity; default: all entities")
 
     @model_validator(mode="after")
     def _recurring_or_once(self) -> Self:
@@ -35,32 +37,49 @@ class Maintenance(Settings):
 
 
 class LeastGap(Settings):
-    """The smallest relevant difference between a column and its expected value."""
+    """The smallest relevant difference between a column and its expected value.
 
-    absolute: float = Field(0.0, ge=0, le=1e30, description="in the column's own units")
-    relative: float = Field(0.0, ge=0, le=1e6, description="as a share of the expected value: 0.1")
+    If both keys are given, the larger of the two differences applies.
+    """
+
+    absolute: float = Field(
+        0.0, ge=0, le=1e30, description="smallest relevant difference, in the column's own units"
+    )
+    relative: float = Field(
+        0.0,
+        ge=0,
+        le=1e6,
+        description="smallest relevant difference, as a share of the expected value: 0.1",
+    )
 
 
 class QuietSettings(Settings):
     """Rules for anomalies that are stored as suppressed and not notified."""
 
     maintenance: tuple[Maintenance, ...] = Field(
-        (), description="periods in which anomalies are expected; they are left out of training"
+        (),
+        description="periods in which anomalies are expected; their records are left out of training",
     )
     directions: dict[str, Literal["high", "low"]] = Field(
-        {}, description="a column counts only above (high) or below (low) its expected value"
+        {},
+        description="column -> `high` or `low`: the column counts only if its value is above "
+        "(high) or below (low) the expected value",
     )
     least_gaps: dict[str, LeastGap] = Field(
-        {}, description="a column counts only if it differs this much from its expected value"
+        {},
+        description="column -> smallest difference: the column counts only if its value differs at "
+        "least this much from the expected value",
     )
     least_records: int = Field(
         0,
         ge=0,
         le=MOST,
-        description="anomalies count only if the entity has this many of them within `window`",
+        description="an anomaly counts only if its entity has at least this number of judged "
+        "records within `window`",
     )
     window: Duration = Field(
-        timedelta(hours=1), description="length of that window, up to the anomaly"
+        timedelta(hours=1),
+        description="length of the period for least_records; the period ends at the anomaly",
     )
 
     def may_apply(self, reason: Quiet) -> bool:

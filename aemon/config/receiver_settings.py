@@ -13,7 +13,10 @@ from aemon.config.values.templates import TemplateError, try_template
 from aemon.config.values.times import Age, Duration
 
 BACKLOG = timedelta(days=7)
-"""Episodes that ended longer ago, by the event times of their records, are not notified."""
+"""Default age limit: an episode that ended longer ago than this has no own notification.
+
+The age of an episode counts from the event time of its last anomaly.
+"""
 
 
 def _kind_required(schema: dict[str, Any]) -> None:
@@ -28,37 +31,46 @@ class BasicAuth(Settings):
 
 
 class ReceiverSettings(Settings):
-    """A receiver of notifications over HTTP; settings common to every kind."""
+    """A receiver of notifications over HTTP, with the settings that all kinds have."""
 
     model_config = ConfigDict(json_schema_extra=_kind_required)
 
-    url: SecretStr = Field(description="its address; secret, because a Slack URL allows to post")
+    url: SecretStr = Field(
+        description="address of the receiver; secret, because anyone who has a Slack URL can post"
+    )
     monitors: tuple[str, ...] | None = Field(
         None, description="notify only of episodes of these monitors; default all"
     )
     severity: Literal["warning", "critical"] = Field(
-        "warning", description="least severity of an episode that is notified"
+        "warning", description="lowest severity of the episodes that are notified"
     )
     headers: dict[str, SecretStr] = Field({}, description="HTTP headers to send")
-    bearer_token: SecretStr | None = Field(None, description="credentials, as a bearer token")
-    basic_auth: BasicAuth | None = Field(None, description="or as a user and a password")
+    bearer_token: SecretStr | None = Field(
+        None, description="bearer token that is sent to the receiver"
+    )
+    basic_auth: BasicAuth | None = Field(
+        None, description="user and password that are sent, instead of a bearer token"
+    )
     ca_file: Path | None = Field(
-        None, description="certificates to trust, as PEM; default the system's"
+        None, description="file of trusted certificates, as PEM; default: those of the system"
     )
     timeout: Duration = Field(
-        timedelta(seconds=10), description="longest time for one try, from connecting to response"
+        timedelta(seconds=10),
+        description="longest time for one attempt, from the connection to the response",
     )
     give_up_after: Duration = Field(
-        timedelta(days=1), description="a notification not sent by then becomes a dead letter"
+        timedelta(days=1),
+        description="a notification that cannot be sent for this time becomes a dead letter",
     )
     oldest: Age = Field(
         BACKLOG,
-        description="episodes that ended longer ago, by their records' own times, are only part of a "
-        "summary of the backlog; with forever, each is notified by itself",
+        description="an episode that ended longer ago than this, by the event times of its records, is "
+        "only part of a summary of the backlog; forever: each episode has its own notification",
     )
     template: str | None = Field(
         None,
-        description="Jinja2 template of a message, instead of the default; ${file:...} reads one",
+        description="Jinja2 template of a message, instead of the default message; ${file:...} "
+        "reads a template from a file",
     )
 
     @field_validator("url")
@@ -95,10 +107,13 @@ class ReceiverSettings(Settings):
 
 
 class AlertmanagerReceiver(ReceiverSettings):
-    """An Alertmanager; each member of a cluster is a receiver. `template` makes the description."""
+    """An Alertmanager; each member of a cluster is configured as a separate receiver.
+
+    The text of `template` becomes the annotation `description`.
+    """
 
     kind: Literal["alertmanager"]
-    url: SecretStr = Field(description="its address: http://alertmanager:9093")
+    url: SecretStr = Field(description="address of the Alertmanager: http://alertmanager:9093")
     labels: dict[str, str] = Field({}, description="labels to add to every alert: {team: plant}")
 
     @field_validator("labels")
@@ -117,7 +132,7 @@ OWN_LABELS = ("alertname", "monitor", "entity", "episode", "severity")
 
 
 class WebhookReceiver(ReceiverSettings):
-    """A web service that accepts JSON. `template` makes the field `text`."""
+    """A web service that accepts JSON. The text of `template` becomes the field `text`."""
 
     kind: Literal["webhook"]
     resolved: bool = Field(True, description="also notify when an episode has ended")
@@ -132,7 +147,10 @@ class WebhookReceiver(ReceiverSettings):
 
 
 class SlackReceiver(ReceiverSettings):
-    """A webhook of Slack, Mattermost or Rocket.Chat. `template` makes the attachment's text."""
+    """A webhook of Slack, Mattermost or Rocket.Chat.
+
+    The text of `template` becomes the text of the attachment.
+    """
 
     kind: Literal["slack"]
     resolved: bool = Field(True, description="also notify when an episode has ended")

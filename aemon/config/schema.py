@@ -60,32 +60,39 @@ class MonitorSettings(Settings):
         description="pause between scoring runs, or five fields of cron: */5 8-18 * * 1-5"
     )
     train_every: Schedule = Field(
-        timedelta(days=1), description="age at which a detector is replaced, or cron"
+        timedelta(days=1),
+        description="age of the active detector at which a new detector is trained, or five "
+        "fields of cron",
     )
-    timezone: TimeZone = Field("UTC", description="zone of cron schedules and of rhythms")
+    timezone: TimeZone = Field("UTC", description="time zone of cron schedules and of seasons")
     holidays: Holidays | None = Field(
         None,
-        description="country, or part of one, whose public holidays count as Sundays in rhythms: "
-        "DE or DE-BY",
+        description="country, or part of a country, whose public holidays count as Sundays in "
+        "seasons: DE or DE-BY",
     )
     jitter: Duration | None = Field(
-        None, description="scoring runs are delayed at random by up to this time, to spread load"
+        None,
+        description="longest random delay of a scoring run; random delays spread the load of many "
+        "monitors",
     )
     grace: Duration | None = Field(
         None,
-        description="a tick later than this is not run any more; default the pause to the next",
+        description="a run that is overdue by more than this is skipped; default: the longest "
+        "pause between two ticks",
     )
     min_records: int | None = Field(
         None,
         ge=50,
         le=MOST,
-        description="cold start ends at this many records, and the first detector is trained on no more; "
-        "default: by the number of columns (see `aemon check`), and trained on all records",
+        description="number of records that end the cold start and train the first detector; "
+        "default: a number computed from the columns (see `aemon check`) ends the cold start, and "
+        "all records train the first detector",
     )
     start: Literal["beginning", "now"] = Field(
         "beginning",
-        description="if the history has more records than the first detector may be trained on: "
-        "train on the oldest and judge all later records, or train on the newest and judge what follows",
+        description="training set of the first detector, if the history has more records than are "
+        "needed; beginning: the oldest records, and all later records are judged; now: the newest "
+        "records, and only records that arrive later are judged",
     )
     max_training_records: int = Field(
         50_000,
@@ -94,41 +101,49 @@ class MonitorSettings(Settings):
         description="a detector is trained on at most this many of the newest records",
     )
     chunk_records: int = Field(
-        10_000, ge=1, le=MOST, description="records judged and committed at once"
+        10_000, ge=1, le=MOST, description="number of records that are judged and committed at once"
     )
     lateness: Duration | None = Field(
         None,
-        description="records this much older than the newest are looked for repeatedly, so that "
-        "late and corrected records are judged; later ones are counted and not judged",
+        description="aemon looks repeatedly for records up to this much older than the newest record, "
+        "so that late and corrected records are judged; records that are even older are counted and "
+        "not judged",
     )
     episodes: EpisodeSettings = EpisodeSettings()
     quiet: QuietSettings = QuietSettings()
     life: LifecycleSettings = LifecycleSettings()
     stale_after: AutoAfter = Field(
         "auto",
-        description="a source is reported as stale if its newest record is older; auto: three "
-        "pauses of score_every, at least 15m; never: for records that come at irregular times",
+        description="the source is reported as stale if its newest record is older than this; "
+        "auto: three pauses of score_every, at least 15m; never: no report, for a source whose "
+        "records arrive at irregular times",
     )
     silent_after: AutoAfter = Field(
         "auto",
-        description="an entity without records for this time, while others send some, is reported as "
-        "silent; auto: three times its longest pause in training; never: none is reported",
+        description="an entity is reported as silent if it has no records for this time while "
+        "other entities have; auto: three times the entity's longest pause in its training set; "
+        "never: no entity is reported",
     )
     watch_rate: bool = Field(
         True,
         description="report if many more or fewer records arrive per unit of time than in training",
     )
     labels: dict[str, str] = Field(
-        {}, description="labels for its Prometheus rules and notifications, for routing"
+        {},
+        description="labels of the monitor's Prometheus rules and notifications, for routing",
     )
     entity_metrics: int = Field(
-        0, ge=0, le=1000, description="number of entities whose exceedance is shown as metrics"
+        0, ge=0, le=1000, description="number of entities whose exceedance is exported as a metric"
     )
     keep: Keep = Field(
         "all", description="scores to store: all, flagged, or a share of the normal records (0.05)"
     )
-    score_timeout: Duration = Field(timedelta(minutes=5), description="longest scoring run")
-    train_timeout: Duration = Field(timedelta(minutes=30), description="longest training run")
+    score_timeout: Duration = Field(
+        timedelta(minutes=5), description="longest duration of a scoring run"
+    )
+    train_timeout: Duration = Field(
+        timedelta(minutes=30), description="longest duration of a training run"
+    )
     columns: ColumnSettings = ColumnSettings()
     detector: DetectorSettings = DetectorSettings()
     threshold: ThresholdSettings = ThresholdSettings()
@@ -139,7 +154,7 @@ class MonitorSettings(Settings):
             raise AtKeyError(
                 "max_training_records",
                 f"{self.max_training_records} is less than min_records, {self.min_records}; "
-                "raise it, or lower min_records",
+                "raise max_training_records, or lower min_records",
             )
         return self
 
@@ -148,8 +163,8 @@ class MonitorSettings(Settings):
         if self.quiet.least_records and self.keep != "all":
             raise AtKeyError(
                 "keep",
-                f"quiet.least_records counts stored scores, and keep: {self.keep} leaves some out; "
-                "keep all, or leave least_records out",
+                f"quiet.least_records counts stored scores, but keep: {self.keep} does not store "
+                "all scores; write keep: all, or remove quiet.least_records",
             )
         return self
 
@@ -177,8 +192,9 @@ class MonitorSettings(Settings):
     def late_after(self, now: datetime) -> datetime:
         """Return the time at which a monitor is late, if no scoring run succeeds from now on.
 
-        Until this time three runs become due, and then half of `score_timeout` passes, because a
-        run that reads a backlog may take this long.
+        This time is half of `score_timeout` after the third tick from now on: a run that reads a
+        backlog may take this long. The monitor is late if none of the three runs has succeeded by
+        this time.
         """
         due = moment_after(self.score_every, ZoneInfo(self.timezone), now, LATE_RUNS)
         return due + self.score_timeout / 2
@@ -186,8 +202,8 @@ class MonitorSettings(Settings):
     def old_age(self, now: datetime) -> timedelta:
         """Return the age from which the active detector is too old.
 
-        At this age new detectors must have failed, in training or in a trial. The age includes the
-        time of two trials.
+        The age is the time of three pauses between trainings, of two trials, and of one training.
+        An older active detector means that new detectors failed, in training or in a trial.
         """
         trials = 2 * self.life.trial_longest if self.life.trial else timedelta(0)
         return OLD_TRAININGS * self.pause(Job.TRAIN, now) + trials + TRAINING_TIME
@@ -233,7 +249,8 @@ class Config(Settings):
         1,
         ge=1,
         le=1000,
-        description="training workers at once; each uses a core, and up to life.train_memory",
+        description="number of trainings at the same time; each training uses one core, and "
+        "memory up to life.train_memory",
     )
     notify: dict[str, Receiver] = Field(
         {}, description="name -> receiver that aemon itself notifies of episodes"
@@ -252,7 +269,7 @@ class Config(Settings):
             if kept is not None and monitor.lateness is not None and monitor.lateness >= kept:
                 raise AtKeyError(
                     "retention",
-                    f"scores are removed while {name} still looks for late records of that age; "
+                    f"scores are removed at an age at which {name} still looks for late records; "
                     f"raise retention.scores, or lower the monitor's lateness",
                 )
         return self
@@ -267,6 +284,6 @@ class Config(Settings):
                 )
             if len(name) > _LONGEST_NAME:
                 raise ValueError(
-                    f"a monitor's name has {len(name)} characters; at most {_LONGEST_NAME} fit"
+                    f"a monitor's name has {len(name)} characters, more than {_LONGEST_NAME}"
                 )
         return monitors

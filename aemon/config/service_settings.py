@@ -15,12 +15,12 @@ class ClientSettings(Settings):
     """Credentials that `aemon status` and `aemon doctor` send to a daemon that needs them."""
 
     token: SecretStr | None = Field(None, description="a bearer token")
-    user: str | None = Field(None, description="or a user")
-    password: SecretStr | None = Field(None, description="and its password")
+    user: str | None = Field(None, description="a user, instead of a token")
+    password: SecretStr | None = Field(None, description="password of the user")
     cert_file: FileBeside | None = Field(
-        None, description="a certificate, if the daemon verifies certificates"
+        None, description="a client certificate, if the daemon verifies certificates"
     )
-    key_file: FileBeside | None = Field(None, description="and its key")
+    key_file: FileBeside | None = Field(None, description="private key of the certificate")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -52,26 +52,33 @@ class HttpSettings(Settings):
     hosts: tuple[HostName, ...] | None = Field(
         None,
         max_length=1000,
-        description="further host names of requests, beside those of this host, listen and url; "
-        "default no others on loopback, any elsewhere; '*' for any",
+        description="host names that requests may address, in addition to the names of this host, "
+        "of listen and of url; default: no further names if listen is on loopback, else any name; "
+        "'*': any name",
     )
     web_config: FileBeside | None = Field(
         None,
         description="file with TLS, users and tokens, in the format of Prometheus' exporters",
     )
-    max_body: Size = Field(10_000_000, description="a request with a larger body is refused")
+    max_body: Size = Field(
+        10_000_000, description="largest body of a request; a request with a larger body is refused"
+    )
     client: ClientSettings = ClientSettings()
     url: Annotated[str, AfterValidator(checked_url)] | None = Field(
         None,
-        description="address of the status page for people, used in links; default http://<listen>",
+        description="address of the status page in links for people; default http://<listen>",
     )
 
 
 class LogSettings(Settings):
     """Level and format of the daemon's log."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level")
-    format: Literal["text", "json"] = Field("text", description="for people or for machines")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="lowest level of the messages that are logged"
+    )
+    format: Literal["text", "json"] = Field(
+        "text", description="text for people, json for programs"
+    )
 
 
 class RetentionSettings(Settings):
@@ -95,7 +102,7 @@ class ReplicaSettings(Settings):
         None,
         min_length=1,
         max_length=200,
-        description="this daemon's own name; default host name and process",
+        description="this daemon's own name; default: made of host name and process number",
     )
     lease: Duration = Field(
         timedelta(seconds=30),

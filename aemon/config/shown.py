@@ -13,7 +13,7 @@ _SHOWN_NAMES = ("monitors", "notify")  # names under these keys are public in pa
 _WORD = re.compile(r"[a-z][a-z_-]{0,19}")  # a name that cannot be a token
 _HEADER = re.compile(
     r"[A-Z][A-Za-z]{0,14}(-[A-Z][A-Za-z]{0,14}){1,3}|[A-Z][a-z]{1,9}"
-)  # X-Frame-Options
+)  # such as X-Frame-Options
 _NEAR = 0.75  # least similarity of two words, as a share of their letters
 _SHORT = 3  # characters; a shorter text is not a secret
 _NAMES_OF_PEOPLE = ("basic_auth_users", "bearer_tokens", "permissions", "units", "kinds")

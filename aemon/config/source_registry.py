@@ -44,7 +44,7 @@ class KnownKind:
         kind: name of the kind in a configuration.
         package: name of the distribution that provides the kind; empty for aemon's own kinds.
         settings: class of the kind's settings; None if the kind cannot be used.
-        problem: why the kind cannot be used; empty if it can.
+        problem: why the kind cannot be used; empty if the kind can be used.
     """
 
     kind: str
@@ -94,7 +94,7 @@ def usable_kinds() -> dict[str, type[SourceSettings]]:
 
 
 def _entry_points() -> "list[EntryPoint]":
-    # This is imported and called last, because it reads the metadata of all installed packages.
+    # The import is here, because the call takes long: it reads the metadata of all packages.
     from importlib.metadata import entry_points
 
     return sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
@@ -107,7 +107,7 @@ def _loaded(point: "EntryPoint") -> type[SourceSettings]:
     try:
         found = point.load()
     except Exception as error:  # noqa: BLE001 -- foreign code may raise any error
-        # Messages hide quoted text, because the text may be a secret.
+        # Messages hide quoted text, which may be a secret. Without quotes, the cause is shown.
         cause = f"{type(error).__name__}: {error}".replace("'", "")
         raise ConfigError(f"{provided} cannot be loaded: {cause}") from None
     if not (isinstance(found, type) and issubclass(found, SourceSettings)):
@@ -161,6 +161,6 @@ def _validated(value: object, info: ValidationInfo) -> SourceSettings:
 
 @cache
 def _union_of(classes: tuple[type[SourceSettings], ...]) -> TypeAdapter[SourceSettings]:
-    """Return a validator for settings of these kinds; its errors have the kind in the location."""
+    """Return a validator for settings of these kinds; locations of its errors contain the kind."""
     kinds: Any = Union[classes]  # noqa: UP007 -- the number of classes varies
     return TypeAdapter(Annotated[kinds, Field(discriminator="kind")])

@@ -29,16 +29,17 @@ class SourceSettings(Settings):
 
     The registry finds a kind by its line in `source_registry`, or by an entry point of the group
     `aemon.sources` in an installed package. The entry point names the class. The module of the
-    class is imported together with the configuration, so it must not import drivers.
+    class is imported together with the configuration, so this module must not import drivers.
 
     Attributes:
         opened_by: `module:function`; the module is imported when a source is opened. The function
             gets the settings and a clock, and returns a `Replayable` or a `Stream` without
             connecting.
         is_stream: whether the function returns a stream.
-        where_not_what: keys that only say where or how records are read. A change of any other key
-            makes a different source, for which an old watermark is not valid. A stream that names
-            none has only such keys: its watermark is a position in the inbox.
+        where_not_what: keys that decide only where and how records are read, not which records. A
+            change of any other key makes a different source, for which an old watermark is not
+            valid. If this set is empty, a change of any key of a stream keeps the watermark valid,
+            because the watermark is a position in the inbox.
     """
 
     model_config = ConfigDict(json_schema_extra=kind_required)

@@ -43,14 +43,15 @@ class ThresholdSettings(Settings):
         description="share of normal records that may be flagged",
     )
     alarm_budget: AlarmBudget | None = Field(
-        None, description="count of normal records that may be flagged, such as 3/day"
+        None, description="number of normal records that may be flagged in a period: 3/day"
     )
     method: Method = Field(
         "conformal",
-        description="how the threshold is computed: conformal keeps the rate for scores of any "
-        "distribution, and follows a fitted tail below 1/(n+1); evt is that tail (generalised "
-        "Pareto); quantile the plain quantile; sigma the mean and standard deviations of log "
-        "scores; fixed the given value",
+        description="how the threshold is computed from n calibration scores. conformal keeps the "
+        "target rate for scores of any distribution; for a target rate below 1/(n+1), it uses the "
+        "fitted tail. evt uses the fitted tail (generalised Pareto). quantile uses the plain "
+        "quantile. sigma uses mean and standard deviation of the logarithms of the scores. fixed "
+        "uses the number in value",
     )
     value: float | None = Field(
         None,
@@ -74,9 +75,10 @@ class ThresholdSettings(Settings):
         None,
         ge=LEAST_RATE,
         lt=0.5,
-        description="replaces the threshold for each record: apply Benjamini-Hochberg, at this false "
-        "discovery rate, to all records fetched together. The rate is about the chance of a flagged "
-        "record in a batch of normal records; the chance is higher for batches of thousands",
+        description="instead of comparing each record with the threshold, apply Benjamini-Hochberg, "
+        "at this false discovery rate, to all records fetched together. In a batch of normal "
+        "records, the chance that any record is flagged approximately equals the rate; the chance "
+        "is higher for batches of thousands",
     )
 
     @model_validator(mode="after")
@@ -91,14 +93,15 @@ class ThresholdSettings(Settings):
             if self.value is not None:
                 raise AtKeyError(
                     "value",
-                    f"method {self.method} computes the threshold; give it only with method: fixed",
+                    f"method {self.method} computes the threshold; write value only with method: "
+                    "fixed",
                 )
             return self
         if self.value is None:
             raise ValueError("method fixed needs value, the score that is the threshold")
         for key in _COMPUTED:
             if getattr(self, key) is not None:
-                raise AtKeyError(key, "method fixed has its threshold in value; leave this out")
+                raise AtKeyError(key, "method fixed has its threshold in value; remove this key")
         return self
 
     @model_validator(mode="after")

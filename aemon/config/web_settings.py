@@ -93,7 +93,7 @@ class TlsSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _is_supported(cls, given: object) -> object:
-        """Raise an error for keys of the format that aemon does not support."""
+        """Raise an error for keys and values that the format has, but aemon does not support."""
         if not isinstance(given, dict):
             return given
         for key, instead in _INLINE.items():
@@ -112,7 +112,8 @@ class TlsSettings(Settings):
         curves = given.get("curve_preferences")
         if isinstance(curves, list) and len(curves) > 1:
             raise AtKeyError(
-                "curve_preferences", "only one curve can be set; name it, or leave the key out"
+                "curve_preferences",
+                "only one curve can be set; name one curve, or leave the key out",
             )
         return given
 
@@ -126,7 +127,7 @@ class TlsSettings(Settings):
             )
         if verifies and not self.client_ca_file:
             raise AtKeyError(
-                "client_auth_type", "verifies certificates against client_ca_file; give that too"
+                "client_auth_type", "verifies certificates against client_ca_file; add this key"
             )
         if self.client_allowed_sans and self.client_auth_type != "RequireAndVerifyClientCert":
             raise AtKeyError(
@@ -214,7 +215,7 @@ class WebSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _empty_means_nothing(cls, given: object) -> object:
-        """Remove keys without a value, and the key for TLS if it has no settings."""
+        """Remove keys whose value is missing or empty, such as `tls_server_config: {}`."""
         if not isinstance(given, dict):
             return given
         nothing = [key for key in cls.model_fields if given.get(key) in (None, {})]
@@ -225,12 +226,12 @@ class WebSettings(Settings):
     def _hashed(cls, users: dict[str, str]) -> dict[str, str]:
         for name, kept in users.items():
             if not name or ":" in name:
-                raise AtKeyError(name, "basic authentication ends a user's name at ':'")
+                raise AtKeyError(name, "a user's name must not be empty or contain ':'")
             if not _BCRYPT.fullmatch(kept):
                 raise AtKeyError(
                     name,
                     "is not a bcrypt hash, and passwords must not be in plain text; "
-                    "`aemon web password` or `htpasswd -nB` makes one",
+                    "`aemon web password` or `htpasswd -nB` makes a hash",
                 )
         return users
 
@@ -241,8 +242,8 @@ class WebSettings(Settings):
             if not _TOKEN.fullmatch(kept):
                 raise AtKeyError(
                     name,
-                    "is not sha256: and 64 hexadecimal digits, and tokens must not be in plain text; "
-                    "`aemon web token` makes one with its hash",
+                    "must be `sha256:` and 64 hexadecimal digits, because tokens must not be in plain text; "
+                    "`aemon web token` makes a token and this hash",
                 )
         return tokens
 
@@ -280,14 +281,14 @@ class WebSettings(Settings):
     def ignored(self) -> str:
         """A message about settings that have no effect; empty if all settings have an effect."""
         if self.http_server_config.http2:
-            return "http_server_config.http2: HTTP/2 is not offered; HTTP/1.1 is"
+            return "http_server_config.http2: HTTP/2 is not offered, only HTTP/1.1 is offered"
         return ""
 
 
 def read_web_config(
     path: Path, env: Mapping[str, str] = os.environ
 ) -> tuple[WebSettings, Document]:
-    """Read and validate a web configuration; relative paths in it start at the file's folder.
+    """Read and validate a web configuration; its relative paths start at the file's folder.
 
     Raises:
         ConfigError: the configuration is not valid; the message has a line
@@ -295,7 +296,7 @@ def read_web_config(
     """
     document = read_document(
         path, env,
-        todo="http.web_config names it; `aemon docs http-and-security` shows its form",
+        todo="http.web_config names the file; `aemon docs http-and-security` shows its format",
     )  # fmt: skip
     try:
         settings = WebSettings.model_validate(document.data)

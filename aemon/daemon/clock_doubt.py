@@ -50,6 +50,6 @@ class ClockDoubt:
         if resumes_after(self._store, now - HOLD - gap, now - HOLD):
             return (
                 f"results begin again after a gap of more than {format_duration(gap)}; removal "
-                f"waits until they are a day old, as the clock may be wrong: {_TODO}"
+                f"waits until these results are a day old, because the clock may be wrong: {_TODO}"
             )
         return ""

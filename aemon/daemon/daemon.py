@@ -57,7 +57,7 @@ Diagnose = Callable[[], Iterator[Any]]
 
 # Waiting times of a stopping daemon:
 STOP_SECONDS = 6.0  # for running runs to commit
-GIVE_BACK_SECONDS = 1.0  # for the return of its leases
+GIVE_BACK_SECONDS = 1.0  # to give back the leases
 LAST_RECORDS_SECONDS = 0.5  # at most, for the last records of streams
 CUT_OFF_SECONDS = 1.0  # for the cancellation of hanging queries
 LAST_WORD_SECONDS = 1.5  # at least, for the answers of receivers
@@ -174,13 +174,10 @@ class Daemon:
         )  # fmt: skip
         self._notifier.ready()
         self._notifier.keep_reporting(self._condition.line)
-        # This thread waits for no lock. A signal handler that runs while this thread holds the
-        # lock of an Event would wait for itself. A wait for a lock may also miss a signal that
-        # another thread received.
-        ahead = time.time() - time.monotonic()
-        looked_at = time.monotonic()
-        dead = ""
-        while not self._asked_to_stop and not (dead := self._dead_thread()):
+        # This thread waits for no lock: a signal handler that runs while this thread holds the lock
+        # would wait for itself, and the wait may miss a signal that another thread received.
+        ahead, looked_at = time.time() - time.monotonic(), time.monotonic()
+        while not (dead := self._dead_thread()) and not self._asked_to_stop:
             time.sleep(AWAKE_EVERY_SECONDS)
             self._notifier.feed_watchdog(lambda: self._condition.alive)
             pause = self._config.reload_every.total_seconds()
@@ -193,7 +190,7 @@ class Daemon:
                 self._scheduler.start_over()
                 ahead += step
         if dead:
-            what = f"the thread {dead} has ended: aemon ends, so that it is started again"
+            what = f"the thread {dead} has ended: aemon ends, so that it can be restarted"
             log(logger, logging.CRITICAL, Action.SCHEDULER_FAILED, what)
         self._stop(web)
         return ExitCode.FAILED if dead else ExitCode.OK
@@ -208,8 +205,7 @@ class Daemon:
         return served_routes(lambda: made(self._config), self._status, self._diagnose)
 
     def _limits(self) -> Limits:
-        http = self._config.http
-        bound = self._socket.getsockname()[0]
+        http, bound = self._config.http, self._socket.getsockname()[0]
         return Limits(max_body=http.max_body, hosts=known_hosts(http, bound))
 
     def _dead_thread(self) -> str:
@@ -265,7 +261,9 @@ class Daemon:
         try:
             self._adopt(new)
         except Exception:
-            with suppress(Exception):  # the next heartbeat of the leases begins missing monitors
+            with suppress(
+                Exception
+            ):  # the next heartbeat begins to watch monitors that are missing
                 self._adopt(self._config)
             raise
         self._config = new
@@ -277,7 +275,9 @@ class Daemon:
         self._retention.adopt(config.monitors, config.retention)
         self._leasing.watch(config.monitors)
         self._watching.adopt(config.monitors)
-        for name in config.monitors:  # a monitor removed just now may still be held
+        for name in (
+            config.monitors
+        ):  # the lease of a monitor that was removed and added again is still held
             fence = self._leasing.fence_of(name)
             if fence is not None:
                 self._watching.begin(name, fence)

@@ -89,7 +89,7 @@ class Condition:
     def _busy(self) -> str:
         """Return the reason why runs may have to wait; empty if no run has to wait."""
         if short := self._scheduler.short_seconds():
-            return f"the machine has had no thread for runs for {short:.0f} s"
+            return f"for {short:.0f} s, the machine could not start a thread for a run"
         quick, slow, waiting = self._scheduler.slots.busy()
         if not slow and (quick < SCORING_AT_ONCE or not waiting):
             return ""

@@ -22,7 +22,7 @@ from aemon.store.leases import Knowledge, Replica, give_back, hold, some_free
 from aemon.store.store import Store
 from aemon.threads import start_thread
 
-LOOK_EVERY_SECONDS = 1.0  # with several replicas, between two checks for returned leases
+LOOK_EVERY_SECONDS = 1.0  # between two checks for returned leases, if there are several replicas
 MOST_NAMED = 20  # monitors named in one line of the log
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Watch:
         on_won: called at every heartbeat, for each monitor held here, with its name and its fence.
         on_lost: called with the name of a monitor that must not be watched here any longer.
         running: returns whether a run of the named monitor is running; the monitor's lease is
-            returned after the run.
+            given back only after the run.
     """
 
     on_won: Callable[[str, Fence], None]
@@ -119,7 +119,7 @@ class Leasing:
         self._wake.set()
 
     def stop(self, wait_seconds: float) -> None:
-        """Return all leases, so that other replicas take them at once.
+        """Give back all leases, so that other replicas take the leases at once.
 
         Args:
             wait_seconds: longest time to wait, because the store may hang.
@@ -157,7 +157,7 @@ class Leasing:
         return self._live > 1 and not self._fails and some_free(self._store, self._names)
 
     def _beat(self) -> None:
-        """Write a heartbeat; begin and end the watching of monitors as leases were won and lost."""
+        """Write a heartbeat; begin to watch monitors of won leases, end monitors of lost leases."""
         self._next_beat = time.monotonic() + beat_every(self._lease).total_seconds()
         names = self._names
         try:
@@ -201,7 +201,7 @@ class Leasing:
             try:
                 self._on_won(name, self._held[name])
             except Exception as error:  # noqa: BLE001 -- the other monitors must be watched
-                what = f"{name} is held and cannot be watched yet: {_words(error)}"
+                what = f"the lease of {name} is held, but {name} is not watched: {_words(error)}"
                 log(logger, logging.ERROR, Action.LEASE_FAILED, what)
 
     def _show_episodes(self) -> None:
@@ -228,7 +228,7 @@ class Leasing:
             self._on_lost(name)
 
     def _give_back_idle(self) -> None:
-        """Return the leases of monitors that are no longer watched and have no running run."""
+        """Give back the leases of monitors that are no longer watched and have no running run."""
         idle = {name: self._held[name].token for name in self._leaving if not self._running(name)}
         if not idle:
             return
@@ -304,5 +304,5 @@ def _place() -> str:
 
 
 def beat_every(lease: timedelta) -> timedelta:
-    """Return the time between two heartbeats: a replica keeps its leases if two are missed."""
+    """Return the time between two heartbeats; a replica may miss two heartbeats."""
     return lease / 3

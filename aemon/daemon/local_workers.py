@@ -40,7 +40,7 @@ class LocalWorkers:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([])  # no modules of the daemon, not even __main__
         self._processes: dict[Future[Any], ForkServerProcess] = {}
-        self._too_large: dict[Future[Any], str] = {}  # why a task was killed, if for its memory
+        self._too_large: dict[Future[Any], str] = {}  # messages about tasks killed for their memory
         self._lock = threading.Lock()
         self._closed = False
 
@@ -90,7 +90,7 @@ class LocalWorkers:
                     self._processes[future] = process
         except (OSError, EOFError, MemoryError) as error:  # EOF: the fork server has died
             raise ResourceError(
-                f"no process for the training worker: {error or 'the fork server ended'}",
+                f"a training worker cannot be started: {error or 'the fork server ended'}",
                 todo="raise the limits of processes and open files (pids, ulimit -u and -n)",
             ) from None
         undo.callback(self._drop, future)
@@ -117,7 +117,7 @@ class LocalWorkers:
                 if taken > most_bytes:
                     used, most = f"{taken / 1e6:.0f} MB", f"{most_bytes / 1e6:.0f} MB"
                     self._too_large[future] = (
-                        f"the training worker took {used}, more than the {most} it may"
+                        f"the training worker took {used}, more than the allowed {most}"
                     )
                     process.kill()
                     most_bytes = None
@@ -167,7 +167,7 @@ def _resident_bytes(pid: int | None) -> int:
 
 def _how_it_died(exit_code: int | None) -> tuple[str]:
     if exit_code == -signal.SIGKILL:
-        return ("the training worker was killed: out of memory, or ended by aemon or a person",)
+        return ("the training worker was killed, for lack of memory, by aemon or by a person",)
     return (f"the training worker died (exit code {exit_code})",)
 
 

@@ -37,7 +37,7 @@ def score_monitors_again(
     Args:
         monitors: the monitors, by name.
         store: the results database.
-        since: only records from this event time on; None for all.
+        since: only records from this event time on; None for all records.
 
     Returns:
         A report for each run, failed or not.

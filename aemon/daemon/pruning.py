@@ -21,7 +21,7 @@ from aemon.store.store import Store
 
 logger = logging.getLogger(__name__)
 
-ENOUGH_SECONDS = 300.0  # for one monitor in one round; the next round continues
+ENOUGH_SECONDS = 300.0  # time for one monitor in one round; the next round continues
 PAUSE_UNKNOWN = timedelta(days=7)  # assumed pause between runs if no monitor is configured
 LONGEST = timedelta(seconds=2 * ENOUGH_SECONDS)  # timeout of the removal for one monitor
 LOST_AFTER_TIMEOUTS = 2  # timeouts after which a run without an end counts as lost

@@ -14,7 +14,7 @@ from aemon.logs import Action, log
 from aemon.metrics.metrics import Metrics
 
 TAKES_RESTART = ("store", "http", "replicas", "trainings_at_once")
-"""Keys of the configuration whose change is logged, and used only after a restart."""
+"""A change of one of these keys is logged, and has no effect before a restart."""
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Reloading:
     """The configuration file, which is read again when its content changes, or on request.
 
     A change is found by the file's content, not by its times. Kubernetes replaces the whole folder
-    of a ConfigMap, so the content behind a link changes without a write to the file.
+    of a ConfigMap, so the content of a linked file changes without a write to the file.
 
     Args:
         path: the file; None if the configuration does not come from a file, and cannot change.
@@ -136,7 +136,7 @@ class Reloading:
     def put_off(self, reason: str) -> None:
         """Note that the new configuration could not be used; the next `look` returns it again."""
         self._seen = None
-        self._refused(f"tried again soon: {reason}")
+        self._refused(f"the reload is tried again soon: {reason}")
 
     def _refused(self, reason: str) -> None:
         self._metrics.config_reloads.labels("refused").inc()

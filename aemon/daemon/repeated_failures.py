@@ -1,4 +1,4 @@
-"""Repeated failures: the first failure is logged, then one log line an hour with their number."""
+"""Repeated failures: the first failure is logged, and then the number of repetitions every hour."""
 
 import re
 import threading
@@ -34,7 +34,7 @@ class RepeatedFailures:
         self._lock = threading.Lock()
 
     def times(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> int:
-        """Note a failure; return the number of failures to log now in one line, 0 for no line.
+        """Note a failure; return how many failures must be logged now, as one line; 0 for no line.
 
         Args:
             monitor: the monitor whose run failed.

@@ -39,9 +39,9 @@ _SOURCE_ERRORS = {
     SourceConfigError: "misconfigured",
     FrameError: "unfit",
 }
-MOST_HANGING = 3  # hanging runs from which on a monitor is tried with growing pauses
-MOST_THREADS = 30  # hanging runs from which on a monitor is not tried: each holds a thread
-PAUSE_TIMEOUTS = 10  # first pause between tries, in timeouts; it doubles up to an hour
+MOST_HANGING = 3  # from this number of hanging runs on, a monitor is tried with growing pauses
+MOST_THREADS = 30  # from this number on, a monitor is not tried: each hanging run holds a thread
+PAUSE_TIMEOUTS = 10  # first pause between tries, in timeouts; the pause doubles, up to an hour
 LONGEST_PAUSE_SECONDS = 3600.0
 
 
@@ -54,7 +54,9 @@ class _Execution:
     started_at: datetime
     stop: Stop = field(default_factory=Stop)
     run: Run = field(default_factory=Run)
-    settled: threading.Event = field(default_factory=threading.Event)  # at its end, or given up
+    settled: threading.Event = field(
+        default_factory=threading.Event
+    )  # set when the run ended or was given up
     ended: bool = False
     hangs: bool = False
     store_failed: bool = False
@@ -177,7 +179,7 @@ class Runner:
         return report
 
     def note(self, monitor: str, job: Job, outcome: Outcome, reason: str) -> RunReport:
-        """Write a tick that did not run into the ledger, with the reason."""
+        """Write a ledger row for a tick that did not run, with the reason."""
         now = self._clock()
         report = Run().report(monitor, job, outcome, reason, (now, now))
         self._save(report, None, at_once=not self._outage.is_on)
@@ -219,8 +221,9 @@ class Runner:
     def _loudness(self, report: RunReport) -> tuple[int, int]:
         """Return the log level of a run, and the number of runs that its log line counts.
 
-        The number is above 1 for a failure that repeated without log lines; so a failure that
-        repeats at every tick does not fill the log. The number is 0 for a repetition.
+        A failure that repeats at every tick must not fill the log. Most repetitions therefore have
+        no log line: their number is 0. A later log line counts these repetitions: its number is
+        above 1.
         """
         level = _LEVELS.get(report.outcome, logging.INFO)
         if level < logging.WARNING:

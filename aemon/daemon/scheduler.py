@@ -26,10 +26,10 @@ from aemon.records import Job, Outcome
 from aemon.threads import first_dead, start_thread, thread_errors
 
 SCORING_AT_ONCE = 10  # scoring runs that are not slow; further runs wait
-MOST_WAITING = 1000  # trainings of one monitor that wait for a worker, dropped ones included
+MOST_WAITING = 1000  # waiting trainings of one monitor, including dropped trainings
 HEARTBEAT_SECONDS = 5
 HURRY = timedelta(milliseconds=500)  # pause before the next step of a backlog
-FIRST_PRUNE = timedelta(minutes=1)  # after the start: a daemon that keeps failing removes nothing
+FIRST_PRUNE = timedelta(minutes=1)  # after the start: a daemon that ends at once removes nothing
 
 _UTC = ZoneInfo("UTC")
 _MISSED = {
@@ -125,7 +125,7 @@ class Scheduler:
         self._scheduler.add_listener(self._listen, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
 
     def start(self, heartbeat: Callable[[], None]) -> None:
-        """Start the ticks; call `heartbeat` now and then every `HEARTBEAT_SECONDS`.
+        """Start the ticks; call `heartbeat` at once, and again every `HEARTBEAT_SECONDS`.
 
         If the ticks stop, `heartbeat` is no longer called.
 
@@ -189,7 +189,7 @@ class Scheduler:
         )
 
     def hurry(self, monitor: str) -> None:
-        """Move a monitor's next tick to `HURRY` from now, so that the present run can end first."""
+        """Move a monitor's next tick to `HURRY` from now, a pause in which the present run can end."""
         soon = self._clock() + HURRY
         job = self._scheduler.get_job(_id(Job.SCORE, monitor))
         if job is None or (job.next_run_time is not None and job.next_run_time <= soon):
@@ -237,7 +237,7 @@ class Scheduler:
     def start_over(self) -> None:
         """Run every job now: after the clock was set, planned ticks may be far in the future."""
         for job in self._scheduler.get_jobs():
-            with suppress(JobLookupError):  # it was dropped, or has run, since it was listed
+            with suppress(JobLookupError):  # the job was dropped, or has run, in the meantime
                 job.modify(next_run_time=self._clock())
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Slots: an executor that limits the number of running tasks, and that slow tasks do not block."""
+"""Slots: an executor that limits the number of running tasks and is not blocked by slow tasks."""
 
 import logging
 import math
@@ -20,7 +20,7 @@ T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 10.0
-"""Duration after which a task is slow: the task continues, but its slot is free for another."""
+"""Duration after which a task is slow: the task continues, but another task may use its slot."""
 
 THREADS_TRIED_SECONDS = 1.0  # between two tries while the machine cannot start a thread
 MOST_SLOW = 50  # slow tasks at a time; further slow tasks keep their slots
@@ -38,7 +38,7 @@ class _Task:
 class Slots(Executor):
     """An executor with a thread for each task, with at most `slots` quick tasks at a time.
 
-    A task that becomes slow continues, but no longer counts. With a thread pool, ten hanging
+    A task that becomes slow continues, but is no longer counted. With a thread pool, ten hanging
     sources would make a thousand other sources wait until the timeouts. A thread pool of the
     standard library also loses a task if no thread can be started. Here, the task waits until a
     thread can be started.
@@ -85,7 +85,7 @@ class Slots(Executor):
             return len(self._running) - slow, slow, len(self._waiting)
 
     def short_seconds(self) -> float:
-        """Return the number of seconds without a new thread; 0 if threads can be started."""
+        """Return for how many seconds no thread could be started; 0 if threads can be started."""
         since = self._short_since
         return 0.0 if since is None else time.monotonic() - since
 

@@ -20,9 +20,14 @@ from aemon.threads import start_thread
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=1)
 PATIENCE_SECONDS: float = BUSY_TIMEOUT_SECONDS
-"""Longest time for writing one row; after it, the store counts as failed without an error."""
+"""Longest time for writing one row.
+
+After this time, the store counts as failed, even without an error.
+"""
 PATIENCE_WHEN_AWAY_SECONDS = 1.0  # the same time, during an outage
-MOST_WAITING = 20_000  # ended runs kept for the ledger: twenty minutes of a thousand monitors
+MOST_WAITING = (
+    20_000  # ended runs that wait: a run a minute of a thousand monitors, for twenty minutes
+)
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +43,7 @@ class Outage:
         self._metrics = metrics
         self._clock = clock
         self._lock = threading.Lock()
-        self._failures = 0  # consecutive: the first failure, and failures of runs that tried
+        self._failures = 0  # the first failure, and later failures of runs that tried
         self._tried = False  # whether a run is trying the store and has no result yet
         self._not_before: datetime | None = None
 
@@ -131,7 +136,7 @@ class Ledger:
                     logger,
                     logging.ERROR,
                     Action.LEDGER_DROPPED,
-                    "too many ended runs wait for the store",
+                    "too many ended runs wait for the store: the oldest run is dropped",
                 )
             self._waiting.append((report, run_id))
             self._count_waiting()
@@ -179,7 +184,7 @@ class Ledger:
                 more = self._write_first()
             finally:
                 with self._state:
-                    # Both under the lock: a run saved now is seen here, or starts a new thread.
+                    # Under the lock: a run that is saved now is seen here or starts a new thread.
                     more = more and bool(self._waiting)
                     self._row_began = time.monotonic() if more else None
                     self._state.notify_all()

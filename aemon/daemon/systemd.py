@@ -16,7 +16,9 @@ class Notifier:
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
-        self._address = f"\0{address[1:]}" if address.startswith("@") else address  # @: abstract
+        self._address = (
+            f"\0{address[1:]}" if address.startswith("@") else address
+        )  # @ means an abstract socket
         self._feed_every = _watchdog_seconds(environment) if address else None
         self._fed_at: float | None = None  # monotonic
         self._sent = ""
@@ -51,7 +53,7 @@ class Notifier:
             self._send("WATCHDOG=1")
 
     def keep_reporting(self, text: Callable[[], str]) -> None:
-        """Send the status that `text` returns every `STATUS_EVERY_SECONDS`.
+        """Send the status once every `STATUS_EVERY_SECONDS`; `text` returns the status.
 
         A separate thread calls `text`, because the call may be slow.
 

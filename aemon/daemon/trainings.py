@@ -99,9 +99,9 @@ class Trainings:
             self._scheduler.once(monitor.name, lambda: self._tick(monitor, training, reason))
 
     def is_awaited(self, name: str) -> bool:
-        """Return whether a training was requested in the last `AWAITED_SECONDS` and still runs.
+        """Return whether a training was requested in the last `AWAITED_SECONDS` and has not ended.
 
-        A training that waits for a worker counts, too.
+        The training may be running, or may wait for a worker.
         """
         training = self._trainings.get(name)
         if training is None or not training.asked:
@@ -122,7 +122,7 @@ class Trainings:
 
     def _tick(self, monitor: Monitor, training: _Training, reason: str) -> None:
         if self._trainings.get(monitor.name) is not training:
-            return  # forgotten while it waited for a worker
+            return  # the training was dropped while it waited for a worker
         try:
             self._train_in_turn(monitor, training, reason)
         finally:

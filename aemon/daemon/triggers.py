@@ -71,7 +71,7 @@ class PauseTicks(BaseTrigger):  # type: ignore[misc]
 
 
 class SteadyTicks(BaseTrigger):  # type: ignore[misc]
-    """A wrapper around a trigger, whose errors then do not stop the ticks of all monitors."""
+    """A wrapper around a trigger, so that its errors do not stop the ticks of all monitors."""
 
     def __init__(self, trigger: BaseTrigger) -> None:
         self._trigger = trigger

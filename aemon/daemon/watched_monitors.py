@@ -64,7 +64,7 @@ class Watching:
         self._configured = configured
         self._observe = observe
         self._stopping = stopping
-        self._shown: dict[str, tuple[int, int]] = {}  # detector and threshold
+        self._shown: dict[str, tuple[int, int]] = {}  # ids of detector and threshold
         self._lock = threading.RLock()  # leases and reloads call from separate threads
 
     def adopt(self, configured: Mapping[str, MonitorSettings]) -> None:
@@ -145,7 +145,7 @@ class Watching:
             self._parts.metrics.forget_monitor(name)
 
     def needed(self, name: str) -> int:
-        """Return the number of records that end a monitor's cold start; 0 if not configured."""
+        """Return the number of records that end a monitor's cold start; 0 for unknown monitors."""
         monitor, settings = self.monitors.get(name), self._configured.get(name)
         if monitor is not None:
             return monitor.wanted
@@ -203,7 +203,7 @@ class Watching:
             self._parts.scheduler.hurry(monitor.name)
 
     def _show(self, detector: StoredDetector) -> None:
-        """Show a detector in the metrics, with its records flagged before the daemon's start."""
+        """Show a detector in the metrics; include the counts from before the daemon's start."""
         try:
             realised = queries.realised(self._parts.store, detector)
         except StoreError:

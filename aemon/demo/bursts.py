@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 BURST_GAP = timedelta(seconds=2.5)
 """A burst ends when its entity has had no flagged record for this long.
 
-This time is longer than a scoring run with its pause, and shorter than the pause between faults.
+This time is longer than the time from one scoring run to the next, and shorter than the pause
+between faults.
 """
 
 
@@ -18,7 +19,7 @@ class Blame:
     column: str
     observed: float | str | None
     expected: float | str | None
-    share: float  # 0..1
+    share: float  # of the explanation of the record, 0..1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +59,7 @@ class Burst:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BurstChange:
-    """The beginning of a burst, with its first record; or the end of a burst."""
+    """A change of a burst: the burst began, with one record, or the burst ended (`over`)."""
 
     burst: Burst
     over: bool
@@ -66,7 +67,7 @@ class BurstChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bursts:
-    """The open bursts, an immutable state: each method returns the next state."""
+    """The open bursts. The object is immutable: `report` returns the next state."""
 
     open: tuple[Burst, ...] = ()
 

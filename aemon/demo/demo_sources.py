@@ -18,7 +18,8 @@ class PlantSize:
 
     Attributes:
         pumps: number of pumps.
-        past_seconds: maximum age of the readings that are sent at once in the beginning.
+        past_seconds: age of the plant's first reading when the plant starts; all readings of this
+            period are sent together at the start.
         first_fault_seconds: time from the plant's first reading to its first fault.
     """
 

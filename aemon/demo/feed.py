@@ -26,11 +26,11 @@ from aemon.demo.score_card import PlantedFault
 from aemon.errors import AemonError
 
 WRITE_EVERY_SECONDS: Final = 0.2
-QUIET_END_SECONDS: Final = 5.0  # faults end this long before the plant, so that they can be judged
+QUIET_END_SECONDS: Final = 5.0  # from the last fault to the plant's end, for judging the fault
 
 
 class Feed:
-    """The plant's readings and faults, by the time since its start; each tick is returned once."""
+    """The plant's readings and faults up to a time; each reading and fault is returned once."""
 
     def __init__(self, plant: Plant, started_at: datetime, faults: Iterator[Fault]) -> None:
         self._plant = plant
@@ -41,7 +41,7 @@ class Feed:
         self._next_tick = 0
 
     def until(self, now: datetime) -> tuple[list[Reading], list[PlantedFault]]:
-        """Return the readings up to now that were not returned before, and faults that begin."""
+        """Return the readings since the last call, up to `now`, and the faults that begin then."""
         elapsed = (now - self._started_at).total_seconds()
         first, last = (
             self._next_tick,
@@ -99,9 +99,10 @@ def write_in_real_time(
     sleep: Callable[[float], None] = time.sleep,
     output: Output | None = None,
 ) -> None:
-    """Write due readings and faults, one transaction at a time, until `stop` returns True.
+    """Write readings and faults when they are due, until `stop` returns True.
 
-    With an `output`, readings are sent to it, and only the faults are written to the database.
+    If there is an `output`, readings are sent to this output, and only faults are written to the
+    database.
     """
     while not stop():
         readings, faults = feed.until(clock())
@@ -165,18 +166,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--url", required=True, help="such as sqlite:///plant.db")
     parser.add_argument("--seed", type=int, default=7, help="same seed, same readings (default 7)")
-    parser.add_argument("--seconds", type=float, help="stop after this time")
+    parser.add_argument("--seconds", type=float, help="stop after this many seconds")
     parser.add_argument(
         "--first-fault",
         type=float,
         default=FIRST_FAULT_SECONDS,
         help="seconds until the first planted fault (default %(default)s)",
     )
-    parser.add_argument("--pumps", type=int, default=len(PUMPS), help="(default %(default)s)")
-    parser.add_argument("--past", type=float, default=0, help="begin this many seconds ago")
+    parser.add_argument(
+        "--pumps", type=int, default=len(PUMPS), help="number of pumps (default %(default)s)"
+    )
+    parser.add_argument("--past", type=float, default=0, help="age of the first reading in seconds")
     outputs = parser.add_mutually_exclusive_group()
-    outputs.add_argument("--publish", type=int, metavar="PORT", help="of an MQTT broker here")
-    outputs.add_argument("--expose", type=int, metavar="PORT", help="serve metrics to Prometheus")
+    outputs.add_argument(
+        "--publish", type=int, metavar="PORT", help="port of the MQTT broker that gets the readings"
+    )
+    outputs.add_argument(
+        "--expose", type=int, metavar="PORT", help="port at which Prometheus scrapes the readings"
+    )
     return parser
 
 

@@ -86,7 +86,7 @@ _REST = """\
     score_every: 1s
     train_every: 1d
     min_records: 200
-    threshold: {{alarm_budget: 24/day}}      # a target rate can be a number a day, too
+    threshold: {{alarm_budget: 24/day}}      # the target rate as a number of alarms a day
 """
 
 _MIN_RECORDS = (
@@ -101,7 +101,7 @@ _SOURCES: Final = {
     DemoSource.MQTT: ("broker", _MQTT, _MIN_RECORDS),
     DemoSource.PROMETHEUS: ("server", _PROMETHEUS, _FEWER_RECORDS),
 }
-"""Source -> what users replace it by, its part of the configuration, number of training records."""
+"""Source -> the word that ends "name your own ...", the source's settings, and `min_records`."""
 
 _QUERY = (
     "SELECT event_time, entity, severity, reason"
@@ -162,7 +162,7 @@ def write_demo_files(
     server_port: int = 0,
     exporter_port: int = 0,
 ) -> DemoFiles:
-    """Write the configuration and the plant's empty tables into a folder; make a missing folder.
+    """Write the configuration and the plant's empty tables into a folder, which is made if missing.
 
     The tables are made here, so that they exist even if the daemon starts before the plant.
 
@@ -188,11 +188,11 @@ def write_demo_files(
 
 
 def things_to_try(files: DemoFiles, *, sqlite3_command: str | None, python: str) -> ThingsToTry:
-    """Return three things to try; the SQL query needs the command `sqlite3`, or else Python.
+    """Return three things to try. The SQL query runs in the command `sqlite3`, or else in Python.
 
     Args:
         files: the files of the demo.
-        sqlite3_command: the command `sqlite3`; None if the machine does not have it.
+        sqlite3_command: the command `sqlite3`; None if it is not installed.
         python: the path of the Python interpreter.
     """
     database = str(files.results_database)
@@ -212,5 +212,5 @@ def things_to_try(files: DemoFiles, *, sqlite3_command: str | None, python: str)
 
 
 def _quoted(code: str) -> str:
-    """Return code quoted for the shell; in double quotes if this is safe."""
+    """Return Python code quoted for the shell, in double quotes if these are safe."""
     return shlex.quote(code) if set(code) & set('"$`\\!') else f'"{code}"'

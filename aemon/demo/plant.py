@@ -1,7 +1,8 @@
 """A simulated plant of healthy pumps: the seed and the time determine every value.
 
-A hidden load drives the columns of each pump. The load is the sum of an accelerated day, a slower
-swing, and steps, and depends on a valve. The valve also shifts the columns directly.
+A hidden load drives the columns of each pump. The load is the sum of a daily pattern (a day lasts
+12 s here), a slower swing, and steps. A throttled valve lowers the load, and also shifts the
+columns directly.
 `aemon.demo.planted_faults` adds faults to the readings.
 """
 
@@ -70,7 +71,7 @@ class Readings:
 
 @dataclass(frozen=True, kw_only=True)
 class Plant:
-    """A plant of healthy pumps. The same seed gives the same readings, in reads of any size."""
+    """A plant of healthy pumps. The same seed gives the same readings, in calls of any size."""
 
     seed: int
     pumps: tuple[str, ...] = PUMPS
@@ -81,7 +82,7 @@ class Plant:
         for pump in self.pumps:
             random = self._random(pump, _POINT, 0)
             shifts = random.uniform(-1, 1, len(COLUMNS))  # shifts of the operating point
-            phases = random.uniform(-0.5, 0.5, 2)  # radians: pumps have the same day, shifted
+            phases = random.uniform(-0.5, 0.5, 2)  # radians: each pump's day is shifted
             points[pump] = (shifts, phases)
         object.__setattr__(self, "_points", points)
 
@@ -105,7 +106,10 @@ class Plant:
         return Readings(pump=pump, seconds=seconds, load=load, throttled=throttled, numbers=numbers)
 
     def _load(self, pump: str, seconds: Floats) -> tuple[Floats, Floats]:
-        """Return the load (T,) and the valve (T,) at `seconds` (T,) since the plant started."""
+        """Return the load and the valve at `seconds` (T,) since the plant started.
+
+        The load is (T,). The valve is (T,): 1 where the valve is throttled, 0 where it is open.
+        """
         _, phases = self._points[pump]
         day = np.sin(2 * np.pi * seconds / _DAY_SECONDS + phases[0])
         swing = np.sin(2 * np.pi * seconds / _SWING_SECONDS + phases[1])
@@ -120,7 +124,7 @@ class Plant:
         return load - _THROTTLED_LOAD * throttled[here], throttled[here]
 
     def _step(self, pump: str, number: int) -> tuple[float, float]:
-        """Return the level and the valve of one step of the load.
+        """Return the level of the load in one step, and the valve: 1 throttled, 0 open.
 
         In one round the valve is throttled at every second level, and in the next round at all
         other levels.

@@ -1,4 +1,4 @@
-"""The plant's own SQLite database, like that of a small historian."""
+"""The plant's own SQLite database, like the database of a small historian."""
 
 import contextlib
 import sqlite3
@@ -10,7 +10,7 @@ from aemon.demo.score_card import PlantedFault
 from aemon.errors import SourceConfigError
 
 _PREFIX = "sqlite:///"
-_BUSY_SECONDS = 10.0  # a reader of the demo may hold the database for a moment
+_BUSY_SECONDS = 10.0  # a reader of the demo may lock the database for a moment
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS readings (
@@ -116,7 +116,7 @@ def read_planted_faults(path: Path) -> tuple[PlantedFault, ...]:
 
 
 def text_of(moment: datetime) -> str:
-    """Return a time as text with microseconds, so that texts and times have the same order.
+    """Return a time as text with microseconds; the alphabetical order is then the order of time.
 
     >>> text_of(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     '2026-01-02T03:04:05.000000+00:00'

@@ -1,4 +1,4 @@
-"""Outputs of the plant beside its database: messages to an MQTT broker, metrics for Prometheus."""
+"""Sends the plant's readings as messages to an MQTT broker, or as metrics to Prometheus."""
 
 import contextlib
 import json
@@ -77,7 +77,7 @@ class _Messages:
         self._newest: paho.MQTTMessageInfo | None = None
 
     def wait(self, stop: Callable[[], bool]) -> None:
-        """Return at once: a broker takes messages at any time."""
+        """Return immediately, because a broker takes messages at any time."""
 
     def send(self, readings: Iterable[Reading]) -> None:
         """Hand readings to the client, which sends them in its own thread."""
@@ -132,12 +132,12 @@ class _Metrics(Collector):
         self._scraped = threading.Event()
 
     def wait(self, stop: Callable[[], bool]) -> None:
-        """Wait until the first scrape, so that no reading is made before Prometheus reads it."""
+        """Wait until the first scrape: the first reading is made when Prometheus is ready."""
         while not self._scraped.wait(_WAIT_SECONDS) and not stop():
             pass
 
     def send(self, readings: Iterable[Reading]) -> None:
-        """Replace the newest reading of each pump that has a reading here."""
+        """Keep the newest reading of each pump in `readings`, for the next scrape."""
         self._newest = {**self._newest, **{reading[1]: reading for reading in readings}}
 
     def describe(self) -> Iterable[GaugeMetricFamily]:

@@ -79,7 +79,7 @@ def fault_schedule(
 
 
 def plant_faults(plant: Plant, healthy: Readings, faults: Iterable[Fault]) -> Readings:
-    """Return a pump's readings with the effects of the faults at this pump and in their period."""
+    """Return a pump's readings with the effects of its faults, each while the fault lasts."""
     numbers = dict(healthy.numbers)
     for fault in faults:
         age = healthy.seconds - fault.start_seconds
@@ -133,8 +133,9 @@ def _pump(
 ) -> str:
     """Return a pump at which the fault is visible; if possible, not the pump of the last fault.
 
-    At a constant load a stuck sensor looks normal; at a middle load a mirrored current looks
-    normal. So for these kinds of fault the pump with the most suitable load is chosen.
+    At a constant load a stuck sensor looks normal; so its pump is the pump with the most changing
+    load. At a middle load a mirrored current looks normal; so its pump is the pump with the load
+    farthest from the middle.
     """
     others = [pump for pump in plant.pumps if pump != last_pump] or list(plant.pumps)
     first = _tick(start)

@@ -23,7 +23,7 @@ class Processes:
     """The running processes of a demo; closing the stack stops all processes that still run.
 
     Args:
-        stack: the stack, closed at the end of the demo; the process started first ends last.
+        stack: a stack that is closed at the end of the demo; the process started first ends last.
         folder: folder for the output of the processes; each process has a file `NAME.log`.
     """
 
@@ -33,7 +33,7 @@ class Processes:
         self._running: dict[str, tuple[subprocess.Popen[str], IO[str]]] = {}
 
     def start_python(self, name: str, arguments: Sequence[str]) -> None:
-        """Start this Python with arguments; the output goes to `NAME.log`."""
+        """Start the Python interpreter with arguments; the output goes to `NAME.log`."""
         self.start(name, (sys.executable, *arguments), self._folder / f"{name}.log")
 
     def start(self, name: str, command: Sequence[str], log: Path) -> None:
@@ -61,7 +61,7 @@ class Processes:
             if time.monotonic() > deadline:
                 raise DemoFailedError(
                     f"waited {_START_SECONDS:.0f} s for {what}",
-                    todo="run it again with --folder to keep its files",
+                    todo="run the demo again with --folder, which keeps the log files",
                 )
             time.sleep(_LOOK_EVERY_SECONDS)
 
@@ -75,7 +75,7 @@ class Processes:
             if process.poll() not in (None, 0):
                 raise DemoFailedError(
                     f"the demo's {name} ended by itself: {_last_lines(output)}",
-                    todo="run it again with --folder to keep its files",
+                    todo="run the demo again with --folder, which keeps the log files",
                 )
 
     def stop(self, name: str) -> None:
@@ -100,4 +100,4 @@ def _stop(process: subprocess.Popen[str]) -> None:
 def _last_lines(output: IO[str]) -> str:
     output.seek(0)
     lines = output.read().strip().splitlines()
-    return " ".join(line.strip() for line in lines[-2:]) or "it said nothing"
+    return " ".join(line.strip() for line in lines[-2:]) or "it wrote no output"

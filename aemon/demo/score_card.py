@@ -48,7 +48,7 @@ class FaultScore:
     pump: str
     started_at: datetime
     columns: tuple[str, ...]
-    seconds_until_flagged: float | None  # event time from the fault's start; None: not flagged
+    seconds_until_flagged: float | None  # from start to first flagged record; None: missed
     records_flagged: int
 
 

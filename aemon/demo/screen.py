@@ -1,7 +1,7 @@
 """The screen of the demo: progress, then flagged records as they happen.
 
 On a terminal, a live area at the bottom shows the progress bars and the open bursts. All other
-output scrolls above it. In a file or a pipe, every change is one plain line.
+output scrolls above this area. In a file or a pipe, every change is one plain line.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ from aemon.demo.bursts import Blame, Burst, Bursts, Flagged
 from aemon.demo.files import ThingsToTry
 from aemon.demo.score_card import ScoreCard
 
-_SHOWN_COLUMNS = 3  # columns shown of a record: those with the largest contribution
+_SHOWN_COLUMNS = 3  # columns shown of a record: the columns with the largest contribution
 _SHARE_WIDTH = 12  # characters of the bar for a share
 _BAR_WIDTH = 28
 _PLAIN_PARTS = 4  # without a terminal, progress is shown after each quarter
@@ -100,7 +100,8 @@ class DemoScreen:
     ) -> None:
         """Show the progress of the monitors, and the records flagged since the last call.
 
-        Call this a few times a second, even if no record was flagged, so that bursts end.
+        Call this method a few times a second, even if no record was flagged; a call ends bursts
+        that have had no flagged record for a while.
         """
         self._progress = tuple(progress)
         self._print_progress()
@@ -118,7 +119,10 @@ class DemoScreen:
         self._console.print(score_card_table(card))
 
     def _print_progress(self) -> None:
-        """Print a line for each first detector; without a terminal, also for each quarter."""
+        """Print a line when a monitor gets its first detector.
+
+        Without a terminal, also print a line after each quarter of the needed records.
+        """
         for progress in self._progress:
             ready = progress.detector_version is not None
             if not self._console.is_terminal or ready:
@@ -171,7 +175,7 @@ class DemoScreen:
 
 
 def _coarse(progress: MonitorProgress) -> str:
-    """Return a coarse form of a progress; a new plain line is printed when it changes."""
+    """Return the progress in quarters; a new plain line is printed when this text changes."""
     if progress.detector_version is not None or progress.training:
         return progress.as_text()
     return f"part {_PLAIN_PARTS * min(progress.collected, progress.needed) // progress.needed}"
@@ -224,11 +228,11 @@ def _burst_end(burst: Burst) -> Text:
 
 
 def _blame(blame: Blame) -> str:
-    return f"{blame.column} {_value(blame.observed)} for {_value(blame.expected)}"
+    return f"{blame.column} {_value(blame.observed)} (expected {_value(blame.expected)})"
 
 
 def _value(value: float | str | None) -> str:
-    """Return a value as short text: a number with four digits, or whole if it is large.
+    """Return a value as short text: a number with four digits, a large number without decimals.
 
     >>> _value(5.12345), _value("12.3456789"), _value(123456.7), _value("open"), _value(None)
     ('5.123', '12.35', '123,457', 'open', 'nothing')

@@ -52,7 +52,7 @@ class Server:
     Attributes:
         command: the program and its arguments.
         log: the file for the output of the server.
-        note: a sentence for people: how to see the data in the server.
+        note: a sentence for the screen that shows a person how to see the data in the server.
     """
 
     source: DemoSource
@@ -159,7 +159,10 @@ def _program(source: DemoSource) -> str:
     elsewhere = shutil.which(package, path=":".join(_NOT_ON_PATH))
     todo = f"apt-get install {package}"
     if elsewhere is not None:
-        todo = f"it is installed as {elsewhere}: PATH=$PATH:{Path(elsewhere).parent} aemon demo --source {source}"
+        todo = (
+            f"it is installed as {elsewhere}; run: PATH=$PATH:{Path(elsewhere).parent} "
+            f"aemon demo --source {source}"
+        )
     raise MissingProgramError(
         f"the demo with --source {source} needs the program {package}, which is not on PATH",
         todo=todo,

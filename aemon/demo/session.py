@@ -1,4 +1,4 @@
-"""A whole demo: it runs plant, daemon and server as processes, and reads results from the store."""
+"""A complete demo: plant, daemon and server run as processes; results come from the store."""
 
 import contextlib
 import shutil
@@ -34,12 +34,12 @@ from aemon.store.store import Store
 PLANT = "pumps"  # name of the monitor for the plant, in which faults are planted
 HOST = "host"  # name of the monitor for this machine
 LOOK_EVERY_SECONDS = 0.25
-_MOST_SHOWN = 500  # maximum flagged records in one read
+_MOST_SHOWN = 500  # maximum number of flagged records in one read
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DemoResult:
-    """The results of a demo; seconds count from its start."""
+    """The results of a demo; times are in seconds since the demo started."""
 
     first_detector_seconds: float | None
     first_fault_flagged_seconds: float | None
@@ -62,7 +62,7 @@ def run_demo(
     folder: Path, screen: DemoScreen, files: DemoFiles, *, seed: int, seconds: float | None,
     clock: Clock = utc_now,
 ) -> DemoResult:  # fmt: skip
-    """Run a demo until `seconds` have passed, Ctrl-C or SIGTERM; then stop all its processes.
+    """Run a demo until Ctrl-C or SIGTERM, or for `seconds`; then stop all its processes.
 
     Raises:
         DemoFailedError: a process ended by itself; the message has its last output.
@@ -107,7 +107,7 @@ def run_demo(
 
 
 def _plant(files: DemoFiles, seed: int, seconds: float | None) -> list[str]:
-    """Return the Python arguments that run the plant for `seconds`; None: until it is stopped."""
+    """Return the Python arguments that run the plant for `seconds`; None: without a time limit."""
     size = PLANT_SIZES[files.source]
     options = {
         "--url": files.plant_url,
@@ -115,7 +115,7 @@ def _plant(files: DemoFiles, seed: int, seconds: float | None) -> list[str]:
         "--pumps": size.pumps,
         "--past": size.past_seconds,
         "--first-fault": size.first_fault_seconds,
-        "--seconds": seconds,  # every fault is over before the end
+        "--seconds": seconds,  # the last fault ends before this time
         "--publish": files.server_port if files.source is DemoSource.MQTT else None,
         "--expose": files.exporter_port if files.source is DemoSource.PROMETHEUS else None,
     }
@@ -194,7 +194,7 @@ def _ready(files: DemoFiles) -> bool:
 
 
 class _Watch:
-    """A reader of the store that remembers which flagged records were shown."""
+    """A reader of the store; the reader remembers which flagged records were shown."""
 
     def __init__(self, store: Store, config: Config) -> None:
         self._store = store

@@ -1,1 +1,1 @@
-"""Learning what is normal and judging records against it: pure computation, no I/O."""
+"""Learns what is normal, and judges records; the package only computes, without input or output."""

@@ -1,8 +1,8 @@
 """Derived columns: differences, means and spreads of a column over the last records of an entity.
 
-Only configured columns are derived. No derivation is automatic: on public sets of plants, differences
-and means beside all columns did not raise the average precision, because windows of records already
-compare each record with the records before it.
+Only configured columns are derived. No derivation is automatic: on public data sets of plants,
+differences and means of all columns did not raise the average precision, because windows of records
+already compare each record with the records before it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,8 @@ from aemon.errors import FrameError
 from aemon.frame import Frame, in_time_order
 
 LEAST_PRESENT = 0.5
-"""Least share of the records of a mean or a spread that must be there and have a number."""
+"""A mean or a spread is computed only if at least this share of its records is present and has a
+number."""
 
 _NO_SURPRISES = np.zeros(0, dtype=np.float32)
 
@@ -59,7 +60,8 @@ class Derivation:
         """Return N records with the derived columns, and the last numbers of each entity.
 
         A number is missing in a derived column if too few earlier records are known: at the first
-        records of an entity, after a gap in time, and after a period in which it was not judged.
+        records of an entity, after a gap in time, and after a period in which the entity was not
+        judged.
 
         Args:
             frame: the records. If they have the derived columns already, nothing is computed.
@@ -214,14 +216,17 @@ def _derived(one: DerivedColumn, lagged: Lagged, place: int) -> Values:
 
 
 def _numbers_of(lagged: Lagged, place: int, records: int) -> Iterator[tuple[Values, Mask]]:
-    """Yield a column's numbers (N,) of each of the last records, and where there is a number."""
+    """Yield, for each lag, a column's numbers (N,) at this lag, and a mask (N,).
+
+    A lag is a number of records, from 0 to `records` - 1. The mask is True where there is a number.
+    """
     for lag in range(records):
         numbers, there = lagged.earlier(lag)
         yield numbers[:, place], there & ~np.isnan(numbers[:, place])
 
 
 def latest_as_json(latest: Tails) -> dict[str, Any]:
-    """Return entity -> time, and the last numbers of each source column; null where missing."""
+    """Return entity -> [time, last numbers of the source columns]; a missing number is null."""
     return {
         entity: [
             str(tail.time),

@@ -15,10 +15,10 @@ from aemon.detection.features.columns import listed
 from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.features.units import as_columns, with_gaps_filled
 from aemon.detection.judgement import Explanation, Judgement
-from aemon.detection.looking import Look, Parts, explain, look, see
 from aemon.detection.operation.operation import Operation
 from aemon.detection.past import Past
 from aemon.detection.provenance import Provenance
+from aemon.detection.record_judging import Look, Parts, explain, look, see
 from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.series.series_view import SeriesView
 from aemon.detection.series_state import series_from, series_state
@@ -99,7 +99,8 @@ class Detector:
         if self.series.season is not None:
             turn = self.series.season.summary
             rhythm = f"; {listed(names)} follow{'s' if len(names) == 1 else ''} {turn}"
-        return f"each is judged beside the {self.series.width - 1} before it{rhythm}"
+        earlier = self.series.width - 1
+        return f"each record is judged together with the {earlier} records before it{rhythm}"
 
     @property
     def context_rows(self) -> int:

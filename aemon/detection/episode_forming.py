@@ -38,13 +38,13 @@ class Episodes:
 
     def follow(
         self,
-        going_on: Mapping[str, Episode],
+        open_episodes: Mapping[str, Episode],
         entities: npt.NDArray[np.object_],
         anomalies: Mapping[int, Flagged],
         calm: Mask,
         newest: datetime | None = None,
     ) -> tuple[list[Episode], dict[int, int]]:
-        """Continue, begin and close episodes by the next N records, in the order of these records.
+        """Continue, begin and close episodes with the next N records, in the order of the records.
 
         An anomaly continues the current episode of its entity. Without a current episode, the
         anomaly begins an episode. An episode is closed when more than `gap` calm records follow its
@@ -53,23 +53,23 @@ class Episodes:
         and records between the threshold and the score below which a record is calm.
 
         Args:
-            going_on: entity -> current episode of the entity.
+            open_episodes: entity -> current episode of the entity.
             entities: (N,) entity of each record.
             anomalies: row -> the anomaly in that row.
-            calm: (N,) True for records with a score so low that the record is calm.
+            calm: (N,) True for calm records.
             newest: event time up to which the records of all entities are known.
 
         Returns:
-            A list of all new and changed episodes; and row of an anomaly -> index in this list of
-            the episode that the anomaly belongs to.
+            A list of all new and changed episodes; and row of an anomaly -> index of the anomaly's
+            episode in this list.
         """
         changed: list[Episode] = []
         member: dict[int, int] = {}
-        touched = {entities[row] for row in anomalies} | set(going_on)
+        touched = {entities[row] for row in anomalies} | set(open_episodes)
         for entity in sorted(touched):
             rows = np.flatnonzero(entities == entity)
             calm_before = np.cumsum(calm[rows])
-            current, seen = going_on.get(entity), 0
+            current, seen = open_episodes.get(entity), 0
             for place, row in enumerate(rows.tolist()):
                 if row not in anomalies:
                     continue
@@ -87,7 +87,7 @@ class Episodes:
             passed = int(calm_before[-1]) - seen if len(rows) else 0
             if self._is_over(current, passed, newest or current.ended_at):
                 changed.append(_closed(current, passed))
-            elif current != going_on.get(entity) or passed:
+            elif current != open_episodes.get(entity) or passed:
                 changed.append(replace(current, calm_records=current.calm_records + passed))
         return changed, member
 
@@ -99,7 +99,7 @@ class Episodes:
         return replace(self._with(None, entity, anomaly), state=EpisodeState.CLOSED)
 
     def joined(self, episode: Episode, anomaly: Flagged) -> Episode:
-        """Return the episode with a late anomaly added to it; a closed episode stays closed."""
+        """Return the episode after a late anomaly is added; a closed episode stays closed."""
         grown = self._with(episode, episode.entity, anomaly)
         return replace(grown, calm_records=episode.calm_records)
 

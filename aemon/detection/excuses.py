@@ -1,8 +1,8 @@
 """Excuses: anomalies are excused if they are similar to a record with feedback `false_alarm`.
 
 Feedback on a record also applies to similar records: records in which the same columns differ in
-the same direction by about the same amount. Feedback does not apply to other records, so it changes
-no threshold.
+the same direction by about the same amount. Feedback does not apply to other records, so feedback
+changes no threshold.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,8 @@ from aemon.detection.similar_episodes import ALIKE, Pattern, likeness, signed_sh
 from aemon.records import Identity
 
 LEAST_GAP, MOST_GAP = 2 / 3, 1.5
-"""Least and largest ratio of the gaps of two similar records, in the column most to blame."""
+"""Least and largest ratio of the gaps of two similar records. A gap is the observed minus the
+expected value of the column that is most to blame."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,7 +20,8 @@ class Judgement:
     """The verdicts on N records.
 
     Attributes:
-        scores: (N,) score of each record; a higher score is more unusual, and 1 is usual.
+        scores: (N,) score of each record, about 1 for a usual record; a higher score is more
+            unusual.
         p_values: (N,) share of normal records with a score as high or higher.
         exceedances: (N,) score divided by threshold; 1 is the threshold.
         anomalous: (N,) True for records above the threshold that are not suppressed; False for
@@ -35,7 +36,8 @@ class Judgement:
             the threshold.
         idle: (N,) True for records that were not judged because the machine was not working; None
             without idle records.
-        undecided: number of idle records with a missing cell that the operating condition needs.
+        undecided: number of idle records in which a cell that the operating condition needs is
+            missing.
         raw_scores: (N,) scores before they were smoothed over earlier records; None if each record
             is judged alone.
     """
@@ -102,9 +104,9 @@ class Judgement:
         """Return verdicts on M records: these N verdicts, and `idle` for all other records.
 
         Args:
-            judged: (M,) True for the N records that these verdicts belong to.
-            undecided: number of idle records with a missing cell that the operating condition
-                needs.
+            judged: (M,) True for the N records to which these verdicts belong.
+            undecided: number of idle records in which a cell that the operating condition needs is
+                missing.
         """
 
         def wide(values: npt.NDArray[Any], empty: float | bool) -> npt.NDArray[Any]:
@@ -136,7 +138,7 @@ class Contribution:
         observed: the observed value.
         reconstructed: the expected value.
         error: the column's part of the squared gap between the record and the expected values, in
-            usual gaps; this part is `share` of the whole squared gap.
+            usual gaps. The column's part is `share` times the whole squared gap.
         share: the column's share of the blame, from 0 to 1; shares fall with the rank, and the
             shares of all columns add up to 1.
         rank: 1 for the column that is most to blame, then 2 and so on.
@@ -178,14 +180,14 @@ class Looked(Protocol):
 
 
 class Judging(Protocol):
-    """The interface for judging records that a run needs.
+    """The interface that a run needs for judging records.
 
     `Detector` implements this interface; a stack of several detectors may implement it as well.
     """
 
     @property
     def context_rows(self) -> int:
-        """Number of earlier records of the same entity that the score of a record depends on."""
+        """Number of earlier records of the same entity that influence the score of a record."""
 
     def look(self, frame: Frame, before: Past | None = None) -> Looked:
         """Judge records that were fetched together; the result can explain them on request.

@@ -1,4 +1,4 @@
-"""Learning a detector from a frame of normal records."""
+"""Trains a detector on a frame of normal records."""
 
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -18,10 +18,10 @@ from aemon.detection.detector import Detector
 from aemon.detection.features.columns import named_columns
 from aemon.detection.features.feature_fitting import fit_features
 from aemon.detection.features.feature_map import FeatureMap
-from aemon.detection.looking import ABSENT_SHARE
 from aemon.detection.operation.operation import Operation
 from aemon.detection.operation.operation_fitting import at_work, fit_operation
 from aemon.detection.provenance import Provenance, hash_frame, versions
+from aemon.detection.record_judging import ABSENT_SHARE
 from aemon.detection.scoring.scorer import Scorer
 from aemon.detection.scoring.scorer_fitting import Fitted, ScoringPlan, fit_scorer, hold_out
 from aemon.detection.scoring.trimming import trusted_records
@@ -45,27 +45,29 @@ UPPER_SHARE = 0.1
 DRIFT = 3.0
 """The newest scores alone calibrate the threshold if too many of them are high.
 
-The limit is this number of standard deviations of chance above `UPPER_SHARE`.
+The limit of the share of high scores is `UPPER_SHARE` plus this number of standard deviations of a
+share that differs from `UPPER_SHARE` only by chance.
 """
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Learned:
-    """A detector without thresholds, and the scores that its thresholds are computed from.
+    """A detector without thresholds, and the scores from which its thresholds are computed.
 
-    Made by `learn`.
+    `learn` returns it.
 
     Attributes:
         feature_map: converts columns to features.
         scorer: converts features to scores.
         series: converts windows of features to scores; None if each record is judged alone.
         provenance: the origin of the training records, and the settings of the training.
-        scores: (n,) scores of the calibration records, from members that did not learn from them.
+        scores: (n,) scores of the calibration records. Each record was scored by the members that
+            did not learn from the record.
         records: the n calibration records.
-        odd: held-out records that differ from all other records.
+        unusual: held-out records that differ from all other records.
         threshold: settings of the thresholds.
         rate: the target rate.
-        taught: all training records.
+        training_frame: all training records.
         operation: rules that select the records to judge; None if all records are judged.
         mode_scale: conversion of each mode's scores to a common scale; None if no mode has its own
             scale.
@@ -78,10 +80,10 @@ class Learned:
     provenance: Provenance
     scores: npt.NDArray[np.float64]
     records: Frame
-    odd: Frame
+    unusual: Frame
     threshold: ThresholdSettings
     rate: float
-    taught: Frame
+    training_frame: Frame
     operation: Operation | None = None
     mode_scale: ModeScale | None = None
     derivation: Derivation | None = None
@@ -107,7 +109,7 @@ class Learned:
     ) -> Thresholds:
         """Compute thresholds from the scores (n,) of the calibration records.
 
-        With a mask `among`, only the scores of its records are used.
+        With a mask `among` (n,), only the scores of the records in the mask are used.
 
         Raises:
             TrainingError: no finite scores are left.
@@ -156,7 +158,7 @@ def learn(
         frame: the records; not modified.
         settings: settings of the columns, the detector and the thresholds.
         seed: the same records, settings and seed give the same detector.
-        rate: the target rate, if records of the source were left out; by default from settings.
+        rate: the target rate; None to compute the rate from the settings and these records.
         progress: called with the finished share of the training.
         in_order: whether event times give an order; a counter is then judged by its increase.
 
@@ -194,8 +196,8 @@ def learn(
     )  # fmt: skip
     return Learned(
         feature_map=feature_map, scorer=fitted.scorer, series=view, provenance=provenance,
-        scores=fitted.scores[calibrating], records=frame.take(rows), rate=rate, taught=working,
-        odd=_standing_out(without_derived(derivation, held_out), fitted, rate),
+        scores=fitted.scores[calibrating], records=frame.take(rows), rate=rate, training_frame=working,
+        unusual=_standing_out(without_derived(derivation, held_out), fitted, rate),
         threshold=settings.threshold, operation=operation, mode_scale=scale, derivation=derivation,
     )  # fmt: skip
 
@@ -310,7 +312,7 @@ def _on_one_scale(
     settings: LearningSettings,
     rate: float,
 ) -> tuple[Fitted, ModeScale | None]:
-    """Convert held-out scores (n,) of all modes to one scale, like the scores of new records."""
+    """Convert held-out scores (n,) of all modes to one scale, which scores of new records have."""
     if feature_map.mode is None:
         return fitted, None
     codes = feature_map.mode.read(named_columns(held_out.values)).codes
@@ -326,10 +328,10 @@ def _on_one_scale(
 def _calibrating(training_set: TrainingSet, fitted: Fitted) -> Rows:
     """Return indices (K,) of the held-out scores that calibrate the threshold.
 
-    These are all scores; or only the scores of the newest fold, if data drifts. The newest fold is
+    If data drifts, only the scores of the newest fold are used, else all scores. The newest fold is
     the only fold that is judged like new records: by members that were trained on older records.
-    If its scores are higher than the older scores by more than chance, a threshold from the older
-    scores would be too low.
+    If the scores of the newest fold are higher than the older scores by more than chance, a
+    threshold from the older scores would be too low.
     """
     folds = training_set.folds[fitted.rows]
     newest = folds == folds.max()

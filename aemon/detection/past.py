@@ -1,4 +1,4 @@
-"""State of a source after its earlier records, for judging its next records."""
+"""The state of a source after its earlier records, which judging the next records needs."""
 
 from dataclasses import dataclass, field
 
@@ -16,9 +16,10 @@ class Past:
         repeats: for each entity, the last number of each column and how often it was repeated.
         tails: the last records of each entity; empty if windows are not judged.
         counts: the last number of each counter column.
-        starts: the time since which the operating condition holds for each entity; empty if no
-            settling time is configured.
-        latest: the last numbers of each entity, for derived columns; empty if none is configured.
+        starts: for each entity, the time at which the operating condition began to hold; empty if
+            no settling time is configured.
+        latest: the last numbers of each entity, for derived columns; empty if no derived column is
+            configured.
     """
 
     repeats: Repeats = field(default_factory=Repeats)

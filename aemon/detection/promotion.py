@@ -14,7 +14,7 @@ MOST_WORSE = 2.0
 """Largest validation error of a new detector, divided by the active detector's error."""
 
 LEAST_KEPT = 0.5
-"""Share of the active detector's critical anomalies that a new detector must flag at least."""
+"""A new detector must flag at least this share of the active detector's critical anomalies."""
 
 ALLOWANCE_DEVIATIONS = 3.0
 """Allowance for chance in a trial: standard deviations above the expected number of alarms."""
@@ -42,7 +42,7 @@ class Evidence:
         alike: whether both detectors were trained with the same settings. If not, their errors and
             critical anomalies cannot be compared: columns or scales differ.
         asked_for: whether a person asked for the detector on trial: its settings or its target
-            rate differ from the active detector's.
+            rate differ from the settings or the target rate of the active detector.
     """
 
     records: int
@@ -66,8 +66,8 @@ class Evidence:
         return self.alike and not self.drifted
 
 
-class Ruling(StrEnum):
-    """Outcome of a decision on a trial: wait for more records, promote, or reject."""
+class TrialOutcome(StrEnum):
+    """What a decision on a trial says: wait for more records, promote, or reject."""
 
     WAIT = "wait"
     PROMOTE = "promote"
@@ -76,9 +76,9 @@ class Ruling(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """A decision on a trial, with the reason for it as text."""
+    """A decision on a trial, with the reason for the decision as text."""
 
-    ruling: Ruling
+    outcome: TrialOutcome
     reason: str
 
 
@@ -94,8 +94,8 @@ def trial_records(rate: float, given: int | None) -> int:
 def least_records(wanted: int, *, overdue: bool, asked_for: bool = False) -> int:
     """Return the least number of records that a decision on a trial needs.
 
-    If the detector on trial was asked for, by changed settings, an overdue trial does not wait for
-    records: the source may send nothing.
+    If a person asked for the detector on trial by changing settings, an overdue trial does not wait
+    for records, because the source may send none.
 
     >>> least_records(1000, overdue=True)
     20
@@ -110,8 +110,8 @@ def least_records(wanted: int, *, overdue: bool, asked_for: bool = False) -> int
 def allowed_alarms(records: int, rate: float) -> int:
     """Return the largest number of alarms on N normal records that chance explains.
 
-    The number of alarms has a binomial distribution. The allowance is its mean plus three standard
-    deviations.
+    The number of alarms has a binomial distribution. The result is the mean of this distribution
+    plus three standard deviations.
 
     >>> allowed_alarms(1000, 0.001)
     4
@@ -130,8 +130,8 @@ def decide(evidence: Evidence, wanted: int, *, overdue: bool = False) -> Decisio
        are not compared if normal data has drifted, because the active detector was validated on
        other data, or if the settings of the two detectors differ.
     2. It flags few of the records that the active detector judged normal: no more than its target
-       rate and chance explain. After drift, all of its flagged records count; it may then flag as
-       many records as the active detector, if that is more.
+       rate and chance explain. After drift, all of its flagged records count. If the active
+       detector flagged more records than this limit, their number is the limit.
     3. It flags at least half of the active detector's critical anomalies. This condition is left
        out if errors are not compared.
     4. It flags every confirmed anomaly that the active detector flags.
@@ -139,21 +139,21 @@ def decide(evidence: Evidence, wanted: int, *, overdue: bool = False) -> Decisio
     Args:
         evidence: results of both detectors.
         wanted: number of records of the trial.
-        overdue: whether the trial is overdue, so that fewer records are enough for a decision.
+        overdue: whether the trial is overdue; fewer records are then enough for a decision.
     """
     if evidence.records < least_records(wanted, overdue=overdue, asked_for=evidence.asked_for):
         reason = f"on trial: {evidence.records} of {wanted} records"
-        return Decision(ruling=Ruling.WAIT, reason=reason)
+        return Decision(outcome=TrialOutcome.WAIT, reason=reason)
     against = [*_errors(evidence), *_alarms(evidence), *_losses(evidence)]
     if against:
-        return Decision(ruling=Ruling.REJECT, reason="rejected: " + "; ".join(against))
+        return Decision(outcome=TrialOutcome.REJECT, reason="rejected: " + "; ".join(against))
     kept = f", all {evidence.confirmed} confirmed anomalies kept" if evidence.confirmed else ""
     reason = (
         f"promoted: of {evidence.records} records it flagged {evidence.flagged}, the active "
         f"detector {evidence.flagged_by_active}, both {evidence.flagged_by_both}{kept}; "
         f"validation error {evidence.error:.3g}, active detector {evidence.active_error:.3g}"
     )
-    return Decision(ruling=Ruling.PROMOTE, reason=reason)
+    return Decision(outcome=TrialOutcome.PROMOTE, reason=reason)
 
 
 def unfit(why: str) -> Decision:
@@ -161,7 +161,7 @@ def unfit(why: str) -> Decision:
 
     Without this decision the trial would never end, because the detector would judge no records.
     """
-    return Decision(ruling=Ruling.REJECT, reason=f"rejected: {why}")
+    return Decision(outcome=TrialOutcome.REJECT, reason=f"rejected: {why}")
 
 
 def _errors(evidence: Evidence) -> list[str]:
@@ -186,7 +186,7 @@ def _alarms(evidence: Evidence) -> list[str]:
         return []
     of_these = "" if evidence.drifted else " that the active detector takes for normal"
     found = f"of {evidence.records} records it flagged {alone}{of_these}"
-    return [f"{found}, {allowed} at most were expected"]
+    return [f"{found}, at most {allowed} were expected"]
 
 
 def _losses(evidence: Evidence) -> list[str]:

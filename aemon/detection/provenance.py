@@ -40,7 +40,7 @@ class Provenance:
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, Any]) -> "Provenance":
-        """Return the inverse of `to_metadata`."""
+        """Return the provenance that `to_metadata` wrote."""
         names = ("trained_from", "trained_until")
         times = {name: datetime.fromisoformat(metadata[name]) for name in names}
         return cls(**(metadata | times))
@@ -68,7 +68,7 @@ def _written(value: object) -> str:
 def versions() -> dict[str, str]:
     """Return the versions of the packages that influence the result of a training.
 
-    torch is not imported for this.
+    torch is not imported to find its version.
     """
     found = {"aemon": aemon.__version__}
     for name in ("torch", "numpy", "pandas"):

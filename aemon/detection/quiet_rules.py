@@ -14,7 +14,8 @@ from aemon.frame import Frame, naive_utc
 from aemon.records import Quiet, Snooze
 
 MOST_UNCOUNTED = 0.5
-"""An anomaly is suppressed if the columns that count have less than this share of the blame."""
+"""An anomaly is suppressed if the columns that count have less than this share of the blame;
+`uncounted` describes which columns count."""
 
 _DAY = timedelta(days=1)
 
@@ -47,10 +48,10 @@ def in_snooze(frame: Frame, snoozes: Iterable[Snooze]) -> Mask:
 
 
 def uncounted(contributions: Sequence[Contribution], settings: QuietSettings) -> Quiet | None:
-    """Return the reason why an anomaly is suppressed by the columns to blame; None if it counts.
+    """Return why an anomaly is suppressed by the columns to blame; None if it is not suppressed.
 
     A numeric column with a configured direction counts only if it deviates in this direction. A
-    numeric column with a configured least gap counts only if its gap is at least as large. All
+    numeric column with a configured least gap counts only if its gap is at least this gap. All
     other columns count. The anomaly is suppressed if the columns that count have less than
     `MOST_UNCOUNTED` of the blame.
     """
@@ -81,7 +82,10 @@ def _is_large(part: Contribution, settings: QuietSettings) -> bool:
 
 
 def _gap(part: Contribution) -> float | None:
-    """Return observed minus expected value, in the column's units; None if it is not numeric."""
+    """Return observed minus expected value, in the column's units.
+
+    Return None if one of the two values is not a number.
+    """
     observed, expected = part.observed, part.reconstructed
     if isinstance(observed, bool) or not isinstance(observed, int | float):
         return None

@@ -1,4 +1,4 @@
-"""Search for similar episodes: the same columns deviate in the same directions."""
+"""Finds similar episodes: episodes in which the same columns deviate in the same directions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,19 +17,20 @@ ALIKE = 0.9
 """Two episodes with this likeness or more show the same fault.
 
 A test repeats the measurement. Of 450 pairs of episodes of the same fault at several strengths,
-nine in ten exceed this likeness. Of the pairs of different faults, one in fifty exceeds it; nearly
-all of these pairs are a stuck sensor and an offset of the same sensor. A comparison by the codes of
-the peak records does not help: codes depend on the load during the fault, and only one fault in ten
-would be found again.
+nine in ten exceed this likeness. Of the pairs of different faults, one in fifty exceeds this
+likeness; nearly all of these pairs are a stuck sensor and an offset of the same sensor. A
+comparison by the codes of the peak records does not help: codes depend on the load during the
+fault, and only one fault in ten would be found again.
 """
 
 NEARLY = 0.02
-"""If the likenesses of two earlier episodes differ by less, a labelled episode is preferred."""
+"""If the likenesses of two earlier episodes differ by less than this, a labelled episode is
+preferred."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Earlier:
-    """An earlier episode that a new episode is compared with."""
+    """An earlier episode, with which a new episode is compared."""
 
     id: int
     pattern: Pattern

@@ -83,7 +83,7 @@ def _optional(feature_map: FeatureMap) -> Metadata:
 def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
     """Return the feature map that `feature_map_state` converted.
 
-    Feature maps of older versions have no ranges; their columns become unbounded.
+    Feature maps of older versions have no ranges; the columns of such a map become unbounded.
     """
     unbounded = np.full(len(arrays["features.means"]), np.inf)
     return FeatureMap(
@@ -119,7 +119,7 @@ def feature_map_from(arrays: Arrays, metadata: Metadata) -> FeatureMap:
 
 
 def hash_feature_map(feature_map: FeatureMap) -> str:
-    """Return the SHA-256 of everything that features depend on.
+    """Return the SHA-256 of all parts of a feature map that influence features.
 
     For a feature map of an older version, the hash is the same as in that version.
     """
@@ -193,7 +193,7 @@ def scorer_from(arrays: Arrays, metadata: Metadata, feature_map: FeatureMap) -> 
 
 
 def _relations(arrays: Arrays) -> Relations | None:
-    """Return the relations of a scorer; None if the detector, like old detectors, has none."""
+    """Return the relations of a scorer; None for a detector without relations (old detectors)."""
     if "relations.points" not in arrays:
         return None
     return Relations(

@@ -1,4 +1,4 @@
-"""Records without times and keys: for the Python interface, a table of values is enough."""
+"""Accepts records without times and keys: a table of values is enough for the Python interface."""
 
 import numpy as np
 import pandas as pd
@@ -23,5 +23,5 @@ def as_frame(records: Records) -> Frame:
 
 
 def like(records: Records, made: pd.DataFrame) -> pd.DataFrame:
-    """Return a result table (N rows) with the index of the table that the records come from."""
+    """Return a result table (N rows) with the index of the table of the records."""
     return made.set_axis(records.index) if isinstance(records, pd.DataFrame) else made

@@ -32,8 +32,8 @@ class Answer:
     Attributes:
         address: the `host:port` that was asked.
         status: the contents of `/status.json`; None without an answer.
-        why: why there is no status; empty if there is.
-        todo: what to do so that there is a status; empty if unknown.
+        why: the reason why there is no status; empty if there is a status.
+        todo: what a person can do to get a status; empty if unknown.
     """
 
     address: str
@@ -88,7 +88,7 @@ def _fetch(
             status["store"]
     except urllib.error.HTTPError as error:
         with error:
-            why = f"{address} answers, but not with its status: {error.code} {error.reason}"
+            why = f"{address} answers, but returns no status: {error.code} {error.reason}"
             raise _NoAnswerError(why, _REFUSED.get(error.code, "")) from None
     except OSError as error:
         reason = getattr(error, "reason", error)
@@ -112,7 +112,7 @@ def _tls(config: Config) -> ssl.SSLContext | None:
     except ConfigError as error:
         raise _NoAnswerError(error.message, error.todo) from None
     except OSError as error:
-        raise _NoAnswerError(f"cannot ask over TLS: {error}") from None
+        raise _NoAnswerError(f"cannot ask the daemon over TLS: {error}") from None
 
 
 def _credentials(client: ClientSettings) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The diagnosis of an installation: each check is a function, and a failed check stops no other."""
+"""The diagnosis of an installation: each check is a function; all checks run, even if one fails."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -21,11 +21,11 @@ P = ParamSpec("P")
 
 
 def diagnose(path: Path) -> Iterator[Finding]:
-    """Yield the findings of all checks; a check follows the checks that it depends on."""
+    """Yield the findings of all checks; each check runs after the checks that it depends on."""
     try:
         config = load_config(path)
     except AemonError as broken:
-        todo = broken.todo or "correct it; aemon config schema shows what is allowed there"
+        todo = broken.todo or "correct this setting; aemon config schema shows what is allowed"
         *others, last = broken.message.splitlines()  # one mistake on each line
         yield from (error("configuration", other, "") for other in others)
         yield error("configuration", last, todo)
@@ -51,7 +51,7 @@ def _found(
     except AemonError as broken:
         yield error(name.replace("_", " "), broken.message, broken.todo)
     except OSError as broken:
-        todo = "run this command as a user who may read it"
+        todo = "run this command as a user who may read this file"
         yield error(name.replace("_", " "), f"the check failed: {broken}", todo)
 
 
@@ -66,12 +66,12 @@ def _store(config: Config) -> Iterator[Finding]:
     address = public_address(engine.url)
     try:
         if revision is None:
-            yield warning("store", f"there is nothing yet in {address}", "start it: aemon run")
+            yield warning("store", f"{address} is still empty", "start the daemon: aemon run")
             return
         yield ok("store", f"{address} answers")
         if revision != revisions.HEAD_REVISION:
-            what = f"schema {revision}, and this aemon needs {revisions.HEAD_REVISION}"
-            yield error("schema", what, "back the store up, then: aemon db upgrade")
+            what = f"the store has schema {revision}; this aemon needs {revisions.HEAD_REVISION}"
+            yield error("schema", what, "make a backup of the store, then: aemon db upgrade")
             return
         for check in (*store_checks.CHECKS, *monitor_checks.OF_STORE):
             yield from _found(check.__name__, check, store, config)
@@ -82,13 +82,15 @@ def _store(config: Config) -> Iterator[Finding]:
 def _daemon(config: Config) -> Finding:
     answer = ask_daemon(config)
     if answer.status is None:
-        todo = "start it: aemon run; or correct http.listen, if another program is there"
+        todo = "start the daemon: aemon run; if another program uses this port, change http.listen"
         return warning("daemon", answer.why, answer.todo or todo)
     version = answer.status["aemon"]
     if version != __version__:
-        what = f"the daemon at {answer.address} is aemon {version}, and this is {__version__}"
-        return warning("daemon", what, "restart it, so that it runs the installed version")
+        what = f"the daemon at {answer.address} runs aemon {version}; {__version__} is installed"
+        return warning("daemon", what, "restart the daemon, so that it runs the installed version")
     health = str(answer.status["health"])
     if health.startswith("dead"):
-        return error("daemon", f"{answer.address}: {health}", "restart it, and report this")
+        return error(
+            "daemon", f"{answer.address}: {health}", "restart the daemon; report this fault"
+        )
     return ok("daemon", f"{answer.address}: {health}")

@@ -35,10 +35,10 @@ def ok(check: str, what: str) -> Finding:
 
 
 def warning(check: str, what: str, todo: str) -> Finding:
-    """Return a finding of something that may fail, or that waits for a person."""
+    """Return a finding about something that may fail, or that waits for a person."""
     return Finding(check=check, level=Level.WARNING, what=what, todo=todo)
 
 
 def error(check: str, what: str, todo: str) -> Finding:
-    """Return a finding of something that does not work."""
+    """Return a finding about something that does not work."""
     return Finding(check=check, level=Level.ERROR, what=what, todo=todo)

@@ -1,4 +1,4 @@
-"""Checks of the host and of the configuration file."""
+"""The checks of the host and of the configuration file."""
 
 import re
 import resource
@@ -23,7 +23,7 @@ from aemon.sources.sql.settings import SqlSource
 from aemon.web.access import exposure, load_access
 from aemon.web.connections import MOST
 
-FILES_A_MONITOR = 6  # for the source's connection, and a share of all other files
+FILES_A_MONITOR = 6  # maximum for each monitor: the source's connection, and a share of other files
 FILES_AT_LEAST = 128 + MOST
 IMPORT_SECONDS = 60.0
 _HEADERS_WITH_CREDENTIALS = re.compile(
@@ -41,10 +41,10 @@ def secrets(config: Config, path: Path) -> Finding:
     if open_to_others and any(password in text for password in passwords):
         return warning(
             "secrets",
-            f"{path} holds a password, and others on this host can read it",
+            f"{path} holds a password, and other users of this host can read the file",
             f"chmod 600 {path}, or replace the password by ${{file:/run/secrets/x}}",
         )
-    return ok("secrets", f"others on this host can read no password in {path}")
+    return ok("secrets", f"other users of this host cannot read a password in {path}")
 
 
 def drivers(config: Config, _path: Path) -> Finding:
@@ -82,7 +82,7 @@ def training(_config: Config, _path: Path) -> Finding:
 
 
 def memory(config: Config, _path: Path) -> Finding:
-    """Check that training workers may not take more memory than is available."""
+    """Check that the memory limits of training workers fit into the available memory."""
     limits = sorted((one.life.train_memory for one in config.monitors.values()), reverse=True)
     largest = limits[: config.trainings_at_once]
     needed = sum(largest)
@@ -99,8 +99,8 @@ def memory(config: Config, _path: Path) -> Finding:
         return warning(
             "memory",
             f"{trainings} may use up to {needed / 1e9:.1f} GB; {what}",
-            "lower life.train_memory, so that a training that grows is ended before the host "
-            "runs out of memory",
+            "lower life.train_memory; a training that needs more memory is then ended before the "
+            "host runs out of memory",
         )
     return ok("memory", what)
 
@@ -114,7 +114,7 @@ def open_files(config: Config, _path: Path) -> Finding:
         return warning(
             "open files",
             f"{limit} files may be open at once; {count} monitors need up to {needed}",
-            f"ulimit -n {needed}, or LimitNOFILE={needed} in the systemd unit",
+            f"run ulimit -n {needed}, or set LimitNOFILE={needed} in the systemd unit",
         )
     return ok("open files", f"{limit} files may be open at once, {needed} are needed at most")
 

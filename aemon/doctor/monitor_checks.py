@@ -1,4 +1,4 @@
-"""Checks of monitors: their sources, detectors, runs and records."""
+"""The checks of monitors: their sources, detectors, runs and records."""
 
 import time
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ from aemon.store.store import Store
 
 LATELY = timedelta(days=1)
 UNTOUCHED = timedelta(hours=1)
-"""The last line of a file that has not changed for this time is not being written any more."""
+"""If a file has not changed for this time, its last line is not being written any more."""
 
 REJECTED_SHARE = 0.01
 """The largest share of rejected records that is not reported, as in AemonRecordsRejected."""
@@ -83,14 +83,15 @@ def _source(name: str, settings: MonitorSettings, clock: Clock) -> Finding:
             "source",
             f"{name}: the newest record is {_age(age)} old, and stale_after is "
             f"{format_duration(stale)}",
-            "see whether records still arrive; a wrong time zone looks like this, too; if records "
+            "check whether records still arrive, and whether the time zone is right; if records "
             "are rare, raise stale_after",
         )
     what = f"{name}: the newest record is of {newest:%Y-%m-%d %H:%M:%S} UTC"
     if hides:
         what += (
-            "; keys do not show which records are new: records that arrive more than "
-            f"{format_duration(LOOK_BACK)} behind it are not found; set lateness to look longer"
+            "; keys do not show which records are new: a new record is not found if it is more "
+            f"than {format_duration(LOOK_BACK)} older than the newest record; set lateness to "
+            "look further back"
         )
     return ok("source", what)
 
@@ -112,7 +113,10 @@ def _unread_of(config: Config, found: dict[str, Files]) -> Iterator[Finding]:
     read = {path.resolve() for files in found.values() for path in files.read.values()}
     for name, files in found.items():
         if files.closed:
-            what = f"{name}: aemon may not list or enter {listed(files.closed, files.base)}"
+            what = (
+                f"{name}: aemon has no permission to list or enter "
+                f"{listed(files.closed, files.base)}"
+            )
             yield warning("files", what, PERMIT)
         if _is_one_file(config.monitors[name], files):
             continue
@@ -122,9 +126,12 @@ def _unread_of(config: Config, found: dict[str, Files]) -> Iterator[Finding]:
             if path.resolve() not in read and not was_rotated(path, read)
         ]
         if left:
-            verb = "file beside is" if len(left) == 1 else "files beside are"
-            what = f"{name}: {len(left)} {verb} read by no monitor: {listed(left, files.base)}"
-            todo = "use a pattern as path to name the files to be read, such as path: exports/*.txt"
+            files_left = "other file" if len(left) == 1 else "other files"
+            what = (
+                f"{name}: no monitor reads {len(left)} {files_left} in the watched folders: "
+                f"{listed(left, files.base)}"
+            )
+            todo = "set path to a pattern that fits the files to read, such as path: exports/*.txt"
             yield warning("files", what, todo)
 
 
@@ -135,7 +142,7 @@ def _is_one_file(settings: MonitorSettings, files: Files) -> bool:
 
 
 def open_ends(config: Config, clock: Clock) -> Iterator[Finding]:
-    """Find finished files whose last line has no line end, so that this line is not read."""
+    """Find finished files whose last line has no line end; aemon does not read this line."""
     since = (clock() - UNTOUCHED).timestamp()
     for name, settings in config.monitors.items():
         if not isinstance(settings.source, CsvSource):
@@ -158,7 +165,7 @@ def detectors(store: Store, config: Config) -> Iterator[Finding]:
     """Check that each monitor has a detector that can be read and keeps its target rate."""
     known = overview(store, config.monitors, store.now() - LATELY)
     for name in sorted(set(config.monitors) - {monitor.name for monitor in known}):
-        yield warning("detector", f"{name} has never run", "start it: aemon run")
+        yield warning("detector", f"{name} has never run", "start the daemon: aemon run")
     for monitor in known:
         if monitor.detector_version is None:
             yield _none_yet(monitor)
@@ -200,8 +207,8 @@ def _none_yet(monitor: MonitorOverview) -> Finding:
         what = f"{name} has no detector: the last training {train.outcome}: {train.reason}"
         return error("detector", what, f"aemon check {name}, then aemon train {name}")
     if score is None:
-        return warning("detector", f"{name} has never run", "start it: aemon run")
-    todo = "aemon trains it once there are enough records; min_records lowers their number"
+        return warning("detector", f"{name} has never run", "start the daemon: aemon run")
+    todo = "aemon trains a detector once there are enough records; min_records sets their number"
     return warning("detector", f"{name} has no detector yet: {score.reason}", todo)
 
 
@@ -213,7 +220,7 @@ def runs(store: Store, config: Config) -> Iterator[Finding]:
         if bad.monitor in config.monitors:
             fine = False
             what = f"{bad.monitor}: {bad.count} {bad.job} runs {bad.outcome} in the last day"
-            todo = f"the last: {bad.reason}" if bad.reason else "see the table runs"
+            todo = f"reason of the last run: {bad.reason}" if bad.reason else "see the table runs"
             yield warning("runs", what, todo)
     for name, settings in config.monitors.items():
         longest = max(settings.score_timeout, settings.train_timeout)
@@ -221,7 +228,11 @@ def runs(store: Store, config: Config) -> Iterator[Finding]:
         if count:
             fine = False
             what = f"{name}: {count} runs were lost in the last day, because their daemon died"
-            yield warning("runs", what, "find out why it died: killed, out of memory, power cut?")
+            yield warning(
+                "runs",
+                what,
+                "find out why the daemon died, for example of too little memory or a power cut",
+            )
     if fine:
         yield ok("runs", "no run of the last day failed, timed out, started too late or was lost")
 
@@ -237,13 +248,13 @@ def records(store: Store, config: Config) -> Iterator[Finding]:
             what = (
                 f"{one.monitor}: {one.too_late} records of the last day came too late to be judged"
             )
-            todo = "raise lateness, so that later records of this kind are judged"
+            todo = "raise lateness, so that records that arrive this late are judged"
             yield warning("records", what, todo)
         others = one.rejected - one.too_late
         if others > REJECTED_SHARE * one.read:
             fine = False
             what = f"{one.monitor}: {others} of {one.read} records of the last day were rejected"
-            yield warning("records", what, f"aemon check {one.monitor} shows why, with a value")
+            yield warning("records", what, f"aemon check {one.monitor} shows the reasons")
         if 0 < one.idle >= one.scored:
             fine = False
             what = (
@@ -272,7 +283,11 @@ def records(store: Store, config: Config) -> Iterator[Finding]:
 
 
 def _of_rows(store: Store, name: str, source: SqlSource) -> Watermark | None:
-    """Return the watermark of the table, also if a record is made from several table rows."""
+    """Return the watermark of the table; None if the table has no watermark yet.
+
+    If a record is made from several table rows, the watermark of the monitor contains the watermark
+    of the table.
+    """
     mark = store.mark(name).watermark
     if not source.holds_readings:
         return mark
@@ -284,7 +299,7 @@ def _given_up(name: str, keys: int) -> Iterator[Finding]:
     if keys:
         yield ok(
             "records",
-            f"{name}: {keys} keys that were missing below the newest one did not arrive within "
+            f"{name}: {keys} keys below the newest key were missing, and did not arrive within "
             f"{format_duration(LOOKED_FOR)}: their rows were rolled back or deleted, or arrived "
             "later and are not judged; set lateness to look longer",
         )

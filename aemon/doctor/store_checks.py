@@ -1,4 +1,4 @@
-"""Checks of the results database, and of the daemons that share it."""
+"""The checks of the results database, and of the daemons that share this database."""
 
 import shutil
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def space(store: Store, _config: Config) -> Iterator[Finding]:
     file = Path(str(store.engine.url.database)).resolve()
     free = shutil.disk_usage(file.parent).free
     what = f"{free / 1e9:.1f} GB are free in {file.parent}"
-    todo = "free space, or keep less: retention and keep in the configuration"
+    todo = "free disk space, or keep fewer results: see retention and keep in the configuration"
     if free < TOO_LITTLE_SPACE:
         yield error("space", what, todo)
     elif free < LITTLE_SPACE:
@@ -76,14 +76,14 @@ def clocks(store: Store, _config: Config) -> Finding:
         way = "ahead of" if skew > timedelta(0) else "behind"
         return warning(
             "clocks",
-            f"the database's clock is {_rounded(abs(skew))} {way} this host's",
-            "set both by NTP: verdicts and runs carry this host's time",
+            f"the database's clock is {_rounded(abs(skew))} {way} this host's clock",
+            "synchronize both clocks by NTP: verdicts and runs have the time of this host's clock",
         )
-    return ok("clocks", "the database's clock and this host's agree")
+    return ok("clocks", "the database's clock and this host's clock agree")
 
 
 def watched(store: Store, config: Config) -> Iterator[Finding]:
-    """Check that a live replica watches every monitor, and that no replica lacks heartbeats."""
+    """Check that a live replica watches every monitor, and that all replicas send heartbeats."""
     lease = config.replicas.lease
     seen = seen_replicas(store)
     silent = {name: age for name, (_, _, age) in seen.items() if age >= lease}
@@ -92,7 +92,8 @@ def watched(store: Store, config: Config) -> Iterator[Finding]:
         yield warning(
             "replicas",
             f"{name} has sent no heartbeat for {_rounded(age)}",
-            "if it was not stopped on purpose, look at its log; it is forgotten after a day",
+            "if this replica was not stopped on purpose, look at its log; a stopped replica is "
+            "forgotten after a day",
         )
     held = {row.monitor for row in lease_rows(store, config.monitors) if row.is_held}
     unwatched = sorted(set(config.monitors) - held)
@@ -105,7 +106,7 @@ def watched(store: Store, config: Config) -> Iterator[Finding]:
         )
     elif unwatched:
         what = f"no replica watches {', '.join(unwatched)}"
-        yield warning("leases", what, "start it: aemon run")
+        yield warning("leases", what, "start the daemon: aemon run")
     else:
         yield ok("leases", f"all monitors are watched, by {live} replica{'' if live == 1 else 's'}")
 

@@ -62,7 +62,8 @@ class ActiveDetector:
     def refresh(self) -> Loaded | None:
         """Return the active detector; None if the monitor has no active detector.
 
-        Load the active detector and the detector on trial only if the stored ones changed.
+        The active detector and the detector on trial are loaded only if the stored detectors have
+        changed.
 
         Raises:
             ArtifactError: the active detector cannot be read.
@@ -118,7 +119,7 @@ class ActiveDetector:
         return recompute
 
     def _thresholds_by_settings(self, loaded: Loaded, memory: RecentRecords) -> Thresholds | None:
-        """Return the thresholds of the training, computed by the present threshold settings.
+        """Compute thresholds from the scores of the training, by the present threshold settings.
 
         Return None if only a new training can apply the present settings.
         """
@@ -135,10 +136,10 @@ class ActiveDetector:
         return redraw(loaded.trained, present, rate, entities=entities)
 
     def _end_earlier_drifts(self, memory: RecentRecords, loaded: Loaded) -> None:
-        """End the drifts of earlier detectors after a switch to a new active detector.
+        """End the drifts that earlier detectors found, after a switch to a new active detector.
 
-        A new level ends only if the new detector was trained on the level; all other kinds of drift
-        end with the switch.
+        A level shift ends only if the new detector was trained on the new level. Every other kind
+        of drift ends with the switch.
         """
         earlier = [drift for drift in memory.drifts if drift.detector_id != memory.detector_id]
         known = set(loaded.shifts)
@@ -159,7 +160,7 @@ class ActiveDetector:
     def look_after(self, run: Run) -> None:
         """Maintain the active detector after a run.
 
-        Report drift, decide a trial if possible, and keep the target rate.
+        Report drift, decide on a trial if there are enough records, and keep the target rate.
 
         Raises:
             StaleWatermarkError: another daemon changed the detectors meanwhile.
@@ -183,11 +184,11 @@ class ActiveDetector:
             decision = rule_on(
                 self._store, self._settings, active, self.shadow, self._clock(), drifted=drifted
             )
-            run.count(ruling=decision.ruling if decision else "")
+            run.count(ruling=decision.outcome if decision else "")
         keep_target_rate(self._store, self.active, self.memory, self._settings)
 
     def wants_training(self, now: datetime) -> str:
-        """Return the reason for a new detector; empty if none is needed.
+        """Return the reason for a new detector; empty if no new detector is needed.
 
         Raises:
             StoreError: the database fails.

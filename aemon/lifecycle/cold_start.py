@@ -26,7 +26,7 @@ With fewer records, relations between columns are mostly chance.
 """
 
 RECORDS_AN_ENTITY = 20
-"""Least number of records for each entity: with fewer, the entity's usual values are unknown."""
+"""Least number of records for each entity. Fewer records do not show the entity's usual values."""
 
 FIRST_TRAINING = ": the first training comes next"
 """End of the sentence in the ledger about a cold start that has enough records."""
@@ -41,7 +41,8 @@ Fewer records give no threshold; more records take too long to collect.
 def needed_records(settings: MonitorSettings, source: Replayable) -> int:
     """Return the number of records that the first training needs.
 
-    The number is `min_records`, or 30 for each judged column, and at least 20 for each entity.
+    The number is `min_records` if this setting is given. Otherwise the training needs 30 records
+    for each judged column, and at least 20 records for each entity.
 
     Raises:
         AemonError: the source cannot be read.
@@ -60,7 +61,7 @@ def first_limit(settings: MonitorSettings, wanted: int) -> int:
     """Return the largest number of records of a first training that begins at the first record.
 
     Without `min_records`, the training uses all records up to `max_training_records`, because
-    values that are missing in the training would be flagged later.
+    values that do not occur in the training would be flagged later.
     """
     return settings.max_training_records if settings.min_records is None else wanted
 
@@ -91,7 +92,10 @@ def needed_for(columns: int, settings: MonitorSettings) -> int:
 
 
 def judged_columns(names: list[str], roles: Roles, settings: ColumnSettings) -> list[str]:
-    """Return the names of the columns that may be judged; later, values may exclude columns."""
+    """Return the names of the columns that may be judged.
+
+    A column may be excluded later because of its values.
+    """
     excluded = {roles.time, roles.key, roles.entity, *settings.exclude}
     chosen = settings.include if settings.include is not None else names
     return [name for name in chosen if name in names and name not in excluded]
@@ -126,8 +130,8 @@ def first_training(store: Store, monitor: str) -> str:
 def is_provisional(stored: StoredDetector) -> bool:
     """Return whether a detector has too few calibration records to show its target rate.
 
-    A detector with `MOST_WANTED` calibration records is not provisional. A smaller target rate
-    than these records can show always comes from a fitted tail.
+    A detector with `MOST_WANTED` calibration records is not provisional. If a target rate is so low
+    that these records cannot show it, the threshold always comes from a fitted tail.
     """
     return _falls_short(stored.calibration_records, stored.false_alarm_rate)
 

@@ -58,7 +58,7 @@ class Compared:
 
     Attributes:
         records: number of compared records.
-        rank_correlation: Spearman's rank correlation of the two scores.
+        rank_correlation: Spearman's rank correlation between the scores of both detectors.
         trial: state or outcome of the first detector's trial; empty without a trial.
         differing: records that only one of the two detectors flags, largest difference first.
     """
@@ -82,7 +82,7 @@ def compare_detectors(
 ) -> Compared:
     """Judge the newest judged records with two detectors, and return the comparison.
 
-    The results are not stored. The second of `versions` may be None for the active detector.
+    The results are not stored. The second item of `versions` may be None: the active detector.
 
     Raises:
         DetectorError: a detector or its weights do not exist, or no records were judged.
@@ -105,7 +105,8 @@ def compare_detectors(
     judged = [_judge(store, name, row, frame) for row in rows]
     flagged = [each.anomalous for each in judged]
     differing = np.flatnonzero(flagged[0] != flagged[1])
-    exceedances = [np.nan_to_num(each.exceedances, nan=0.0) for each in judged]  # of idle records
+    # The exceedance of an idle record is NaN.
+    exceedances = [np.nan_to_num(each.exceedances, nan=0.0) for each in judged]
     with np.errstate(divide="ignore", invalid="ignore"):
         gaps = np.abs(np.log(exceedances[0][differing] / exceedances[1][differing]))
     ranks = [pd.Series(each.scores).rank() for each in judged]

@@ -1,4 +1,4 @@
-"""Makes excuses from feedback, which are applied to similar records."""
+"""Converts feedback to excuses: a new record that is similar to a false alarm is excused."""
 
 from collections.abc import Iterable
 

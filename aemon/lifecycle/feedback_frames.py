@@ -55,7 +55,10 @@ def stored_records(
 
 
 def as_frame(kept: Sequence[StoredAnomaly]) -> Frame:
-    """Return stored records as a frame, all in operation, because only such records are judged."""
+    """Return stored records as a frame in one period of operation.
+
+    All stored records were in operation, because only records in operation are judged.
+    """
     return Frame(
         times=np.array([naive_utc(each.event_time) for each in kept], dtype="datetime64[us]"),
         keys=_texts(each.record_key for each in kept),

@@ -40,7 +40,7 @@ class Flagging:
         name: name of the monitor.
         store: the results database, which has the verdicts of the monitor.
         levels: new levels that count as normal data now.
-        first: whether no detector has judged yet, so that no record was flagged.
+        first: whether no detector has judged yet; no record was then flagged.
         by_hand: whether a person asks for the training.
         records: number of records that could be judged.
     """
@@ -69,9 +69,9 @@ class LeftOut:
 def quiet_stretches(
     name: str, settings: MonitorSettings, store: Store, frame: Frame
 ) -> dict[str, Mask]:
-    """Return reason -> mask (N,) of records in maintenance windows and in snoozes.
+    """Return reason -> mask (N,) of records in maintenance periods and in snoozed periods.
 
-    Such records may not be normal data.
+    These records may not be normal data.
     """
     with store.reading() as connection:
         snoozes = snoozes_of(connection, name)
@@ -83,7 +83,10 @@ def quiet_stretches(
 
 
 def outlived(frame: Frame, levels: Sequence[Drift]) -> Mask:
-    """Return a mask (N,) of records from before a new level that counts as normal data now."""
+    """Return a mask (N,) of the records before a new level of their entity.
+
+    The argument `levels` has only new levels that count as normal data now.
+    """
     found = np.zeros(len(frame), dtype=bool)
     for level in levels:
         found |= (frame.entities == level.entity) & (frame.times < naive_utc(level.started_at))
@@ -133,7 +136,7 @@ def find_left_out(
 
 
 def _flagged(flagging: Flagging, frame: Frame, *, free: Mask) -> tuple[Mask, bool]:
-    """Return a mask (N,) of records flagged beyond the target rate; True if none is left out.
+    """Return a mask (N,) of the flagged records to leave out, and whether too many are flagged.
 
     An anomaly in the training set would become normal for the new detector. But some flagged
     records are the false alarms that the target rate allows. Without these records, every
@@ -141,13 +144,14 @@ def _flagged(flagging: Flagging, frame: Frame, *, free: Mask) -> tuple[Mask, boo
     the detector before.
 
     If far too many records are flagged, the detector is assumed to be wrong, and no record is left
-    out. This holds for a detector trained on less than two days, and for a training that a person
-    asks for.
+    out. This rule is used only for a detector that was trained on records of less than two days,
+    and for a training that a person asks for.
 
     Args:
         flagging: inputs for the choice.
         frame: N records.
-        free: (N,) mask of records that are handled for another reason.
+        free: (N,) mask of records that are not chosen here: their feedback or a suppressed period
+            decides whether they are left out.
     """
     nothing = np.zeros(len(frame), dtype=bool)
     active = active_detector(flagging.store, flagging.name)

@@ -11,8 +11,8 @@ from aemon.detection.state import thresholds_from, thresholds_state
 from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.traffic.traffic import UsualTraffic
 from aemon.errors import ArtifactError
-from aemon.store.artifacts import pack, unpack
-from aemon.store.detectors import StoredDetector, artifact, manifest_of
+from aemon.store.artifacts import artifact, pack, unpack
+from aemon.store.detectors import StoredDetector, manifest_of
 from aemon.store.store import Store
 
 _SETTINGS = "threshold_settings"  # key of the settings that computed an artifact's thresholds

@@ -18,7 +18,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.config.values.cron import is_due
 from aemon.detection.drift.column_drift import Reference, drifted_columns
 from aemon.detection.drift.observed_history import ObservedHistory
-from aemon.detection.promotion import Decision, Evidence, Ruling, decide, least_records
+from aemon.detection.promotion import Decision, Evidence, TrialOutcome, decide, least_records
 from aemon.detection.promotion import trial_records as records_of_a_trial
 from aemon.detection.promotion import unfit as ruled_unfit
 from aemon.errors import Remedy
@@ -28,7 +28,7 @@ SHIFT_RECORDS = 50
 """Least number of records at a new level before the level counts as lasting."""
 
 SHIFT_TIME = timedelta(days=1)
-"""Least duration of a new level before the level counts as lasting, without a setting."""
+"""Least duration of a new level before the level counts as lasting, if none is configured."""
 
 SETTLED = 0.1
 """Population stability index (PSI) below which the drift of a column has ended.
@@ -60,14 +60,15 @@ class Observed:
         unreadable: whether the stored detector cannot be read.
         judging: whether a detector is active; without an active detector, the following
             attributes have their defaults.
-        outdated: whether the active detector or its thresholds belong to different settings.
+        outdated: whether the active detector or its thresholds were made with settings that differ
+            from the present settings.
         settings_tried: whether the newest detector was trained with the present settings.
         on_trial: whether a detector is on trial.
         trial_fits: whether the detector on trial was trained with the present settings.
         drifts: drifts that have not ended, the oldest first.
-        shifting: whether an entity is in a flagged period that may become a new level.
-        shifts: whether new levels are reported as drift.
-        enough_since_drift: whether enough records for a training came since the drift.
+        shifting: whether an entity is in a flagged period that may be the start of a new level.
+        shifts: whether a new level was reported as drift.
+        enough_since_drift: whether enough records for a training arrived since the drift.
         provisional: whether the threshold has too few calibration records to show the target rate.
         misled: whether the active detector was trained on less than two days, and flags far more
             records than the target rate allows.
@@ -144,7 +145,7 @@ def _is_old(observed: Observed, settings: MonitorSettings, now: datetime) -> boo
 
 
 def _is_undecided(observed: Observed, life: LifecycleSettings) -> bool:
-    """Return whether a flagged period may still become a new level that is to be learned.
+    """Return whether a flagged period may be the start of a level that is still to be learned.
 
     A scheduled training waits for this decision. An earlier training would leave the level out, or
     use only a part of the level's records.
@@ -278,8 +279,10 @@ def stage_of(
     return TrialStage(wanted=wanted, overdue=overdue, ripe=records >= least)
 
 
-def ruling_on(evidence: Evidence | None, stage: TrialStage, *, unfit: str = "") -> Decision | None:
-    """Return the decision of a trial; None while it continues.
+def outcome_of_trial(
+    evidence: Evidence | None, stage: TrialStage, *, unfit: str = ""
+) -> Decision | None:
+    """Return the decision of a trial; None while the trial continues.
 
     Args:
         evidence: results of both detectors; None if the trial has too few records for a decision.
@@ -291,7 +294,7 @@ def ruling_on(evidence: Evidence | None, stage: TrialStage, *, unfit: str = "") 
     if evidence is None or not stage.ripe:
         return None
     decision = decide(evidence, stage.wanted, overdue=stage.overdue)
-    return None if decision.ruling is Ruling.WAIT else decision
+    return None if decision.outcome is TrialOutcome.WAIT else decision
 
 
 def _whole_minutes(length: timedelta) -> timedelta:

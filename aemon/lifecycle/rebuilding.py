@@ -16,8 +16,8 @@ from aemon.frame import Frame
 from aemon.lifecycle.training_records import choose_again
 from aemon.lifecycle.training_run import learn_again
 from aemon.reading.monitor_source import open_records
-from aemon.store.artifacts import unpack
-from aemon.store.detectors import artifact, detector_row
+from aemon.store.artifacts import artifact, unpack
+from aemon.store.detectors import detector_row
 from aemon.store.store import Store
 
 
@@ -46,7 +46,10 @@ class Rebuilt:
 
     @property
     def same(self) -> bool:
-        """Whether records, features, thresholds and scores are the same, if they are known."""
+        """Whether records, features, thresholds and scores are the same.
+
+        If the scores are unknown, they are not compared.
+        """
         return (
             self.same_records
             and self.same_features

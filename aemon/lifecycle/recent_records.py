@@ -42,18 +42,18 @@ MOST_KEPT = 50_000  # scores in memory, for all thresholds of a monitor together
 
 
 class RecentRecords:
-    """The recent records of one active detector; a new active detector gets a new object.
+    """The recent records of one active detector; each active detector has its own object.
 
     Args:
         store: the results database, which has the state from before a restart.
         loaded: the active detector.
-        watched: which changes of traffic are reported.
+        watched: which kinds of unusual traffic are reported.
     """
 
     def __init__(self, store: Store, loaded: Loaded, watched: Watched = _ALL) -> None:
         stored = loaded.stored
         self.detector_id = stored.id
-        self.base: Thresholds = loaded.trained  # trained, by the present settings
+        self.base: Thresholds = loaded.trained  # from the training scores and the present settings
         self.reference = loaded.reference
         self._operation = loaded.detector.operation
         self._derivation = loaded.detector.derivation
@@ -100,7 +100,7 @@ class RecentRecords:
         return tuple(drift for drift in self.drifts if drift.kind is DriftKind.SHIFT)
 
     def shifting(self, within: timedelta) -> bool:
-        """Return whether an entity is in a flagged period that may become a new level.
+        """Return whether an entity is in a flagged period that may be the start of a new level.
 
         A period has ended if its last flagged record is older than the newest record by more than
         `within`. Otherwise the period of an entity that sends no more records would never end.
@@ -174,9 +174,10 @@ class RecentRecords:
     def _in_stretches(self, frame: Frame) -> Mask:
         """Return a mask (N,) of records in long flagged periods.
 
-        Such records do not change thresholds if their scores are above the training thresholds:
-        the period may become a new level, which only a training may learn. Lower scores do change
-        thresholds, so that a threshold that became too low can rise again.
+        If the score of such a record is above the training threshold, the record does not change
+        thresholds. The period may be the start of a new level, and thresholds must not follow a new
+        level: only a training learns it. A record with a lower score does change thresholds. So a
+        threshold that fell too far below its training threshold can rise again.
         """
         found = np.zeros(len(frame), dtype=bool)
         for entity, shift in self.life.shifts.items():
@@ -192,9 +193,9 @@ class RecentRecords:
         return found
 
     def recent(self) -> Recent | None:
-        """Return the recent records for a recalibration; None until enough new records came.
+        """Return the records for a recalibration; None until enough new records have arrived.
 
-        Records in faults are left out, by the exceedances at their judging.
+        Records in faults are left out. Faults are found by the exceedances of the records.
         """
         if self._came < self._every:
             return None
@@ -216,8 +217,8 @@ class RecentRecords:
 def _latest(written: dict[str, Any], loaded: Loaded) -> Tails:
     """Return the last numbers of each entity, for derived columns.
 
-    The stored numbers are used only if they are of the same columns. The first detector begins with
-    the numbers at the end of its training records.
+    The stored numbers are used only if they belong to the same columns. The first detector begins
+    with the numbers at the end of its training records.
     """
     derivation = loaded.detector.derivation
     if derivation is None:
@@ -229,9 +230,9 @@ def _latest(written: dict[str, Any], loaded: Loaded) -> Tails:
 
 
 def _starts(written: dict[str, Any], loaded: Loaded) -> Starts:
-    """Return the time since which each entity is working, by the condition `columns.only_when`.
+    """Return, for each entity, when the condition `columns.only_when` began to hold.
 
-    The stored times are used only if the condition is unchanged. The first detector begins with
+    The stored times are used only if this condition is unchanged. The first detector begins with
     the times at the end of its training records.
     """
     operation = loaded.detector.operation

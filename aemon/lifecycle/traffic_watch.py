@@ -34,7 +34,7 @@ class Watched:
 
 
 def watched_by(settings: MonitorSettings) -> Watched:
-    """Return which changes of traffic a monitor's settings report."""
+    """Return which kinds of unusual traffic are reported, by the settings of a monitor."""
     after = settings.silent_after
     return Watched(
         entities=after is not None,

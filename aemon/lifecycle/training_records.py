@@ -41,15 +41,16 @@ from aemon.store.lists import judged_records
 from aemon.store.store import Store, as_json, from_json
 
 IDLE, ODD = "idle", "odd"
-"""Reasons to leave a record out: the plant did not run yet; the record is unlike all others."""
+"""Reasons to leave a record out: the plant did not run yet; the record differs from all others."""
 
 LEAST_USABLE_SHARE = 0.5
-"""Least usable share of the first records; with less, time or key is probably a wrong column."""
+"""Least usable share of the first records. With a smaller share, the configured column of the time
+or of the key is probably wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadFrom:
-    """The query of a training to its source, stored so that it can be repeated."""
+    """The query by which a training reads its records, stored so that it can be repeated."""
 
     newest: bool  # whether the newest records are read; otherwise the first records are read
     limit: int
@@ -73,7 +74,7 @@ class ReadFrom:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingRecords:
-    """The records of a training, and the reasons of their choice.
+    """The records of a training, and the reasons why they were chosen.
 
     Attributes:
         frame: the records.
@@ -125,7 +126,7 @@ class TrainingRecords:
         back = len(self.brought_back)
         brought = f"{back} false alarms brought back" if back else ""
         since = [f"{drift.started_at:%Y-%m-%d %H:%M}" for drift in self.shifts]
-        new_level = f"a new level learned since {', '.join(since)}" if since else ""
+        new_level = f"the new level since {', '.join(since)} learned as normal" if since else ""
         wrong = "most records were flagged, so they were not left out" if self.broken else ""
         return ", ".join(filter(None, (left_out, brought, new_level, wrong)))
 
@@ -135,10 +136,11 @@ def choose_records(
 ) -> TrainingRecords:
     """Choose the records on which a monitor's next detector is trained.
 
-    The first training uses all records of the source; if there are too many, the first records, or
-    with `start: now` the newest. A later training uses the newest judged records, without records
-    flagged beyond the target rate. Feedback has precedence: confirmed anomalies and ignored periods
-    are left out, and false alarms are used. A false alarm that is not read comes from the store.
+    The first training uses all records of the source. If there are too many, it uses the first
+    records, or with `start: now` the newest records. A later training uses the newest judged
+    records, without the flagged records that the target rate does not explain. Feedback has
+    precedence: confirmed anomalies and ignored periods are left out, and false alarms are used. If
+    the source does not return a false alarm, the stored record is used.
 
     Raises:
         TrainingError: there are too few records.
@@ -230,8 +232,8 @@ def bursts_standing_out(source: Replayable, manifest: Mapping[str, Any], gap: in
 def choose_again(source: Replayable, store: Store, name: str, row: Mapping[str, Any]) -> Frame:
     """Return the training records of a detector, read again from the source.
 
-    The records are the same only if the source still has them unchanged. Late records that were
-    judged after the training are left out, because the training could not read them.
+    The records are the same only if the source still has the same records, unchanged. Late records
+    that were judged after the training are left out, because the training could not read them.
 
     Args:
         source: source of the records.
@@ -286,8 +288,9 @@ def unusable(count: int, frame: Frame) -> TrainingError | None:
     todo = "see with `aemon check` whether time and key are the right columns"
     if most == "duplicate_key":
         todo = (
-            "set key: NAME to a column without repeated values, such as one that a query makes of "
-            "time and key, or set entity: NAME to the column that says what a record belongs to"
+            "set key: NAME to a column without repeated values, such as a column that a query "
+            "builds from time and key, or set entity: NAME to the column that names the machine "
+            "of a record"
         )
     return TrainingError(
         f"of the first {count} records only {len(frame)} can be used: {reasons}", todo=todo
@@ -313,7 +316,7 @@ def _check_first(
     check_times(fetched)
     wanted = needed_for_entities(fetched.frame, wanted, settings)
     _check_usable(name, wanted, fetched.fetched, fetched.frame, fetched.waiting)
-    # With min_records, no more than this number is read, and only some of them may be working.
+    # With min_records, at most this number of records is read; few may be in operation.
     least = wanted if settings.min_records is None else LEAST_RECORDS
     if settings.columns.only_when is not None and len(working) < least:
         raise TrainingError(

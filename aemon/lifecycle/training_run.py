@@ -34,7 +34,7 @@ ROUNDS = 3
 """Number of searches for unusual records; each search leaves out the records found before."""
 
 BY_HAND = "a person"
-"""The person or reason that asked for a training, if no reason is given."""
+"""The stored reason of a training that a person asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +111,7 @@ def train_once(
         id=saved.id,
         threshold_id=saved.threshold_id,
         version=saved.version,
-        records=len(learned.taught),
+        records=len(learned.training_frame),
         excluded=sum(len(pairs) for pairs in chosen.left_out.values()),
         summary=chosen.summary,
         seconds=detector.provenance.seconds,
@@ -135,10 +135,10 @@ def _learn(chosen: TrainingRecords, settings: MonitorSettings) -> tuple[Training
     if chosen.watermark is None and not chosen.broken:
         return chosen, learned
     unusual: list[Identity] = []
-    most = MOST_SHARE * len(learned.taught)
+    most = MOST_SHARE * len(learned.training_frame)
     for _ in range(ROUNDS):
-        unusual += learned.odd.identities
-        if not len(learned.odd) or len(unusual) > most:
+        unusual += learned.unusual.identities
+        if not len(learned.unusual) or len(unusual) > most:
             break
         chosen = chosen.without_unusual(unusual)
         learned = learn(chosen.frame, settings.learning, seed, rate=rate)
@@ -163,7 +163,9 @@ def _manifest(
         "called_normal": learned.records.take(called_normal).identities,
         "feedback": list(chosen.feedback),
         "shifts": [[shift.entity, shift.started_at.isoformat()] for shift in chosen.shifts],
-        "reference": reference(in_time_order(learned.taught), learned.feature_map).as_json(),
+        "reference": reference(
+            in_time_order(learned.training_frame), learned.feature_map
+        ).as_json(),
         "rate": learned.rate,
         "traffic": chosen.traffic.as_json(),
         "lines": {
@@ -208,8 +210,8 @@ def _judges(name: str, store: Store) -> bool:
 def learn_again(frame: Frame, manifest: Mapping[str, Any], seed: int) -> Detector:
     """Train a detector again by its manifest.
 
-    If the records differ from the first training, the thresholds are computed from the given
-    records, because the stored thresholds would be wrong for them.
+    If the records differ from the records of the first training, the thresholds are computed from
+    the given records, because the stored thresholds would be wrong for these records.
 
     Args:
         frame: the training records.

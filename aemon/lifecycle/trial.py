@@ -13,11 +13,11 @@ from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.arrays import Mask
 from aemon.detection.judgement import Judgement, Judging
 from aemon.detection.past import Past
-from aemon.detection.promotion import Decision, Evidence, Ruling
+from aemon.detection.promotion import Decision, Evidence, TrialOutcome
 from aemon.errors import FrameError
 from aemon.frame import Frame
 from aemon.lifecycle.feedback_frames import last_feedback, only, stored_records
-from aemon.lifecycle.policy import ruling_on, stage_of
+from aemon.lifecycle.policy import outcome_of_trial, stage_of
 from aemon.logs import Action, log
 from aemon.records import FeedbackVerdict
 from aemon.store.detectors import StoredDetector
@@ -54,13 +54,13 @@ class Shadow:
         return same and self.trained_by in (None, settings.threshold)
 
     def judge(self, frame: Frame, *, behind: bool = False) -> Judgement | None:
-        """Return the judgement of the detector on trial; None if the records do not fit it.
+        """Return the judgement of the detector on trial; None if the records do not fit.
 
         The trial ends if the records do not fit the detector.
 
         Args:
             frame: the records.
-            behind: whether the records were read before the watermark, out of order.
+            behind: whether the records lie before the watermark; `past` is then not their context.
         """
         try:
             return self.detector.look(frame, None if behind else self.past).judgement
@@ -82,9 +82,10 @@ class Shadow:
             commit: the commit that writes the verdicts.
             frame: the N records.
             active: judgement of the active detector, without suppression.
-            judged: judgement of the detector on trial; None if the records do not fit it.
+            judged: judgement of the detector on trial; None if the records do not fit this
+                detector.
             rows: (N,) mask of the records to count: records judged for the first time that are
-                not absent, idle, in a maintenance window or in a snooze.
+                not absent, not idle, and not in a maintenance period or a snoozed period.
         """
         if judged is None:
             return
@@ -123,7 +124,7 @@ def rule_on(
     *,
     drifted: bool,
 ) -> Decision | None:
-    """Decide a monitor's trial if possible, and carry out the decision.
+    """Decide on a monitor's trial if there are enough records, and carry out the decision.
 
     Args:
         store: the results database, which has the counts of the trial.
@@ -153,7 +154,7 @@ def rule_on(
     asked_for = not alike or not isclose(rate, active[0].false_alarm_rate)
     stage = stage_of(records, began_at, rate, settings.life, now, asked_for=asked_for)
     evidence = None
-    if trial is not None and stage.ripe and not shadow.unfit:  # else it is not needed
+    if trial is not None and stage.ripe and not shadow.unfit:  # only then needed
         confirmed, lost = _confirmed(store, name, active[1], shadow.detector)
         evidence = Evidence(
             **{count: getattr(trial, count) for count in COUNTS},
@@ -166,7 +167,7 @@ def rule_on(
             alike=alike,
             asked_for=asked_for,
         )
-    decision = ruling_on(evidence, stage, unfit=shadow.unfit)
+    decision = outcome_of_trial(evidence, stage, unfit=shadow.unfit)
     if decision is not None:
         _carry_out(store, name, active[0], shadow, decision)
     return decision
@@ -177,7 +178,7 @@ def _carry_out(
 ) -> None:
     """Promote or reject the detector on trial."""
     of, reason = shadow.stored, decision.reason
-    if decision.ruling is Ruling.PROMOTE:
+    if decision.outcome is TrialOutcome.PROMOTE:
         promote(store, name, of.id, reason, instead_of=active.id)
         level, action = logging.INFO, Action.DETECTOR_PROMOTED
     else:

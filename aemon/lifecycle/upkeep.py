@@ -76,7 +76,7 @@ def note_drift(store: Store, name: str, memory: RecentRecords, settings: Monitor
             log(logger, logging.WARNING, Action.DRIFT_FOUND, drift.reason, monitor=name)
         _count_from_here(store, memory, new)
     if over:
-        end_drifts(store, name, over, "it came back by itself")
+        end_drifts(store, name, over, "the records are as in training again")
         for drift in over:
             log(logger, logging.INFO, Action.DRIFT_OVER, drift.reason, monitor=name)
     memory.drifts = [drift for drift in [*memory.drifts, *new] if drift not in over]
@@ -86,7 +86,8 @@ def note_drift(store: Store, name: str, memory: RecentRecords, settings: Monitor
 def _count_from_here(store: Store, memory: RecentRecords, new: list[Drift]) -> None:
     """Set and store the number of records since a new level began.
 
-    For other drift, records are counted from its report, so the number stays unchanged.
+    For other kinds of drift, records are counted since the drift was reported, so the number stays
+    unchanged here.
     """
     shifted = max((int(d.measure) for d in new if d.kind is DriftKind.SHIFT), default=0)
     if shifted > memory.life.since_drift:

@@ -1,1 +1,1 @@
-"""The Prometheus metrics: one catalogue, from which they are made, documented and tested."""
+"""The Prometheus metrics; one catalogue is used to make, to document and to test them."""

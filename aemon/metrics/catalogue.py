@@ -1,4 +1,4 @@
-"""The list of all metrics, from which they are made, documented and tested."""
+"""The list of all metrics; metrics are made, documented and tested from this list."""
 
 from prometheus_client import CollectorRegistry, Histogram
 
@@ -10,7 +10,7 @@ _RATIOS = (1, 1.25, 1.5, 2, 3, 5, 10, 30, 100)
 
 
 class Catalogue:
-    """All metrics: each is an attribute with the name of the metric, without `aemon_`.
+    """All metrics; each metric is an attribute, which has the metric's name without `aemon_`.
 
     An instance of the class holds the series of the metrics.
 
@@ -26,11 +26,11 @@ class Catalogue:
     build_info = gauge("aemon_build_info", ("version",), "1, labelled with the running version")
     config_reloads = counter(
         "aemon_config_reloads", ("outcome",),
-        "reloads of the configuration: ok, or refused because of an error in it",
+        "reloads of the configuration: ok, or refused because of an error",
     )
     config_last_reload_successful = gauge(
         "aemon_config_last_reload_successful", (),
-        "1 if the configuration in its file is the one in use, 0 if it was refused",
+        "1 if the configuration file is in use, 0 if it was refused",
     )
     config_last_reload_success_timestamp_seconds = gauge(
         "aemon_config_last_reload_success_timestamp_seconds", (),
@@ -51,7 +51,7 @@ class Catalogue:
     )
     leases_lost = counter(
         "aemon_leases_lost", (),
-        "monitors taken over by another daemon after this one missed its heartbeat",
+        "monitors taken over by another daemon after this daemon missed its heartbeat",
     )
     replicas_live = gauge("aemon_replicas_live", (), "live daemons that share this store")
     monitor_info = gauge(
@@ -67,12 +67,12 @@ class Catalogue:
     run_interval_seconds = gauge("aemon_run_interval_seconds", ("monitor", "run"), "longest pause between runs")
     run_late_after_timestamp_seconds = gauge(
         "aemon_run_late_after_timestamp_seconds", ("monitor",),
-        "time by which a scoring run must end well: three pauses and half of score_timeout after the last one",
+        "time by which a scoring run must end well: half of score_timeout after the third tick since the last success",
     )
     source_records_read = counter("aemon_source_records_read", ("monitor",), "records that the source returned")
     source_keys_given_up = counter(
         "aemon_source_keys_given_up", ("monitor",),
-        "integer keys missing below the newest key for ten minutes: rows rolled back, deleted or lost",
+        "integer keys that are still missing after ten minutes: their rows were rolled back, deleted or lost",
     )
     source_errors = counter(
         "aemon_source_errors", ("monitor", "reason"),
@@ -84,15 +84,15 @@ class Catalogue:
     )
     source_stale_after_seconds = gauge(
         "aemon_source_stale_after_seconds", ("monitor",),
-        "a source is stale if its newest record is older than this; absent if it is never stale",
+        "largest age of the newest record before the source is stale; absent if the source is never stale",
     )
     entities_silent = gauge(
         "aemon_entities_silent", ("monitor",),
-        "entities that have sent no record for longer than any gap in training, while others still send",
+        "entities without a record for an unusually long time, while other entities send",
     )
     records_rate_unusual = gauge(
         "aemon_records_rate_unusual", ("monitor",),
-        "1 while many more or many fewer records arrive than ever in training, else 0",
+        "1 while far more or far fewer records arrive than at any time in training, else 0",
     )
     records_scored = counter("aemon_records_scored", ("monitor",), "records that got a verdict")
     records_rejected = counter(
@@ -101,7 +101,7 @@ class Catalogue:
     )
     records_idle = counter(
         "aemon_records_idle", ("monitor",),
-        "records not judged because columns.only_when does not hold, or not for long enough",
+        "records not judged because columns.only_when does not hold, or has not held for long enough",
     )
     records_late = counter(
         "aemon_records_late", ("monitor",),
@@ -109,7 +109,7 @@ class Catalogue:
     )
     records_revised = counter(
         "aemon_records_revised", ("monitor",),
-        "records judged again because they changed or on request",
+        "records judged again, after a change of the record or on request",
     )
     records_reviewed = counter(
         "aemon_records_reviewed", ("monitor",),
@@ -135,8 +135,8 @@ class Catalogue:
     )
     episode_info = gauge(
         "aemon_episode_info", ("monitor", "severity", "episode", "entity", "column", "state"),
-        "1 for each of the first 20 episodes that are not closed, by severity, and each episode "
-        "reported in the last five minutes; labelled with the column most to blame",
+        "1 for each of up to 20 episodes of each severity: episodes that are not closed, then closed "
+        "episodes reported in the last five minutes; labelled with the column most to blame",
     )
     episodes_unnamed = gauge(
         "aemon_episodes_unnamed", ("monitor", "severity"),
@@ -156,19 +156,19 @@ class Catalogue:
     )
     anomaly_exceedance_ratio = histogram(
         "aemon_anomaly_exceedance_ratio", (),
-        "score over threshold of records judged anomalous", _RATIOS,
+        "score divided by threshold, for records judged anomalous", _RATIOS,
     )
     last_run_max_exceedance_ratio = gauge(
         "aemon_last_run_max_exceedance_ratio", ("monitor",),
-        "largest score over threshold in the last run that scored; 1 is the threshold",
+        "largest score divided by threshold in the last run that scored; 1 is the threshold",
     )
     entity_max_exceedance_ratio = gauge(
         "aemon_entity_max_exceedance_ratio", ("monitor", "entity"),
-        "the largest score over threshold of one entity in the last run that scored it; needs entity_metrics",
+        "largest score divided by threshold of one entity, in the last run that scored the entity; needs entity_metrics",
     )
     entity_series_left_out = counter(
         "aemon_entity_series_left_out", ("monitor",),
-        "times that an entity was not shown because there are more than entity_metrics",
+        "times that an entity was not shown, because there are more entities than entity_metrics",
     )
     promised_false_alarm_ratio = gauge(
         "aemon_promised_false_alarm_ratio", ("monitor",),
@@ -195,7 +195,7 @@ class Catalogue:
     )
     detector_stale_after_seconds = gauge(
         "aemon_detector_stale_after_seconds", ("monitor",),
-        "an active detector older than this is overdue: three times train_every plus two trials",
+        "age above which the active detector is overdue: three times train_every plus two trials",
     )
     detector_training_records = gauge(
         "aemon_detector_training_records", ("monitor",),
@@ -219,17 +219,17 @@ class Catalogue:
     )
     drift_psi = gauge(
         "aemon_drift_psi", ("monitor",),
-        "largest population stability index of a column, less the value expected by chance",
+        "largest population stability index of a column, minus the value expected by chance",
     )
     drifts_open = gauge(
-        "aemon_drifts_open", ("monitor",), "drifts that are not over"
+        "aemon_drifts_open", ("monitor",), "drifts that have not ended"
     )
     drifts = counter("aemon_drifts", ("monitor",), "drifts found")
     feedback_waiting = gauge(
         "aemon_feedback_waiting", ("monitor",),
         "feedback entries not yet used in training",
     )
-    threshold = gauge("aemon_threshold", ("monitor",), "scores above this are anomalous")
+    threshold = gauge("aemon_threshold", ("monitor",), "a score above this threshold is anomalous")
     store_errors = counter("aemon_store_errors", (), "failed reads and writes of the store")
     store_up = gauge("aemon_store_up", (), "1 while the store can be written, 0 while it cannot")
     store_retry_timestamp_seconds = gauge(

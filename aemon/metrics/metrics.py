@@ -1,4 +1,4 @@
-"""The metrics, which events of runs, detectors, leases and notifications update."""
+"""The metrics, with a method for each event of runs, detectors and notifications."""
 
 import threading
 from datetime import datetime
@@ -213,8 +213,8 @@ class Metrics(Catalogue):
     def _show_entities(self, monitor: str, report: RunReport) -> None:
         """Set the series of the first `entity_metrics` entities; count the other entities.
 
-        An entity that has a series keeps the series, because series that appear and disappear cost
-        Prometheus most.
+        An entity that has a series keeps the series, because series that appear and disappear are
+        the most expensive series for Prometheus.
         """
         shown = self._entities.setdefault(monitor, set())
         for entity, exceedance in report.counts.by_entity.items():
@@ -238,7 +238,7 @@ class Metrics(Catalogue):
         Args:
             stored: the detector.
             realised: numbers of records that the detector has judged and flagged so far, including
-                observed runs.
+                the runs that `observe` has counted.
         """
         with self._watching:
             if stored.monitor in self._settings:

@@ -1,4 +1,4 @@
-"""Series that begin at 0, so that Prometheus sees the first increase of each."""
+"""Series that begin at 0, so that Prometheus sees the first increase of each series."""
 
 from aemon.config.quiet_settings import QuietSettings
 from aemon.metrics.catalogue import Catalogue
@@ -17,7 +17,7 @@ _ENDS = {
     Job.SCORE: frozenset(Outcome) - {Outcome.RUNNING},
     Job.TRAIN: (Outcome.OK, Outcome.FAILED, Outcome.TIMED_OUT, Outcome.ABANDONED),
     Job.PRUNE: (Outcome.OK, Outcome.FAILED, Outcome.TIMED_OUT),
-    Job.HINDSIGHT: (),  # not a separate run: part of the first scoring run
+    Job.HINDSIGHT: (),  # no ticks: part of the first scoring run
 }
 """The usual outcomes of each job's runs; a rare outcome has no series until it happens."""
 
@@ -43,7 +43,8 @@ def begin_receiver(metrics: Catalogue, receiver: str) -> None:
 def begin_monitor(metrics: Catalogue, monitor: str, quiet: QuietSettings) -> None:
     """Begin every counter of a monitor at 0.
 
-    A counter of suppressed records begins only if the monitor's settings allow its reason.
+    The counter of a reason for suppression begins only if the monitor's settings can suppress
+    records for this reason.
     """
     for family in metrics.families:
         if family.metric.kind == "counter" and family.metric.labels == ("monitor",):

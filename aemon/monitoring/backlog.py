@@ -47,18 +47,19 @@ class Backlog:
         self._newest = 0  # id of the newest detector seen
         self._on_trial = False
         self._learned = 0  # training records of the active detector
-        self._since: datetime | None = None  # event time at which the newest detector came
+        # Event time of the watermark when the newest detector was first seen:
+        self._since: datetime | None = None
         self._until: datetime | None = None
-        self._records = 0  # number of records judged since the newest detector came
+        self._records = 0  # number of records judged since the newest detector was first seen
         self._piece_from: datetime | None = None
         self._piece_records = 0
 
     def begin(self, active: StoredDetector, on_trial: int | None, mark: Watermark | None) -> None:
-        """Reset the state of the step at the begin of a run.
+        """Reset the state of the step at the beginning of a run.
 
         Args:
             active: the detector that judges.
-            on_trial: id of the detector on trial; None without one.
+            on_trial: id of the detector on trial; None without a trial.
             mark: the monitor's watermark.
         """
         newest = max(active.id, on_trial or 0)
@@ -126,7 +127,9 @@ class Backlog:
         """Warning for a run without trainings between steps; empty if no training is due."""
         if not self._is_due():
             return ""
-        return f"one detector judged all from {self._period}: `aemon run` trains in between"
+        return (
+            f"one detector judged all records from {self._period}: `aemon run` trains between steps"
+        )
 
     def _is_due(self) -> bool:
         """Return whether a training has become due since the newest detector."""

@@ -1,4 +1,4 @@
-"""Adds the earlier records of an entity to its records to judge, as context rows."""
+"""Adds context rows to the records to judge: earlier records of the same entity."""
 
 from dataclasses import replace
 

@@ -11,7 +11,9 @@ from aemon.store.verdicts import Saved
 
 
 def counts_of(judged: Judged, saved: Saved, *, by_entity: bool) -> RunCounts:
-    """Return the counts of N judged records; unchanged records count only as read or rejected.
+    """Return the counts of N judged records.
+
+    A record that is already stored unchanged counts only as reviewed or as rejected.
 
     Args:
         judged: the records.

@@ -9,7 +9,7 @@ from aemon.detection.similar_episodes import Earlier
 from aemon.records import Episode
 from aemon.store.episodes import ReportedEpisode, reported_before
 
-MOST_EARLIER = 300  # earlier episodes to compare with; takes 20 ms with 50 columns
+MOST_EARLIER = 300  # number of episodes to compare with; this takes 20 ms with 50 columns
 
 
 @dataclass(eq=False)

@@ -131,7 +131,8 @@ class EpisodeTracker:
     def _near(self, commit: Commit, entity: str, time: datetime) -> Episode | None:
         """Return the episode that a late anomaly joins; None without such an episode.
 
-        The episode contains the time of the anomaly, or at most `gap` normal records lie between.
+        The episode contains the time of the anomaly, or at most `gap` normal records lie between
+        the episode and the anomaly.
         """
         within = self.settings.longest_gap
         near = episode_near(commit.connection, self.monitor, entity, time, within)
@@ -175,7 +176,11 @@ class EpisodeTracker:
 
 
 def _compared(earlier: EarlierEpisodes, episode: Episode) -> tuple[Episode, Like | None]:
-    """Return an episode with the id of the most similar earlier episode, and that episode."""
+    """Find the most similar earlier episode.
+
+    Return the given episode with `like_id` and `likeness`, and the similar episode; None if no
+    earlier episode is similar.
+    """
     like = most_like(episode.signed, earlier.before(episode))
     if like is None:
         return replace(episode, like_id=None, likeness=None), None
@@ -216,7 +221,7 @@ def log_news(monitor: str, news: Sequence[News]) -> None:
 
 
 def sentence(episode: Episode, like: Like | None) -> str:
-    """Return a sentence about an episode: number of records, peak exceedance, main feature."""
+    """Return a sentence about an episode: records, peak exceedance, column most to blame."""
     records = f"{episode.records} record{'' if episode.records == 1 else 's'}"
     text = f"{records}, {episode.peak_exceedance:.1f} x the threshold, mostly {episode.feature}"
     return f"{text}; {like}" if like else text

@@ -14,16 +14,16 @@ class Judged:
 
     Attributes:
         frame: the records, without context rows.
-        late: (N,) mask of records older than a record read before.
-        behind: whether the records were read before the watermark, as late or corrected records,
-            as records of the history, or to be judged again.
+        late: (N,) mask of records that are older than a record read earlier.
+        behind: whether the records lie before the watermark: they are late, corrected, records of
+            the history, or judged again.
         raw: judgement by the active detector, without suppression.
         judgement: judgement by the active detector, with suppression.
         explanations: explanations of the records above the threshold, in the order of the records.
         tried: judgement by the detector on trial; None without a detector on trial, or if the
             records do not fit that detector.
-        representative: (N,) mask of records that show normal data: present, and not in a
-            maintenance window or snooze.
+        representative: (N,) mask of records that can show normal data: not absent, not idle, and
+            not in a maintenance period or a snoozed period.
         history: whether the records are unusual records of the history; their episodes are closed.
     """
 

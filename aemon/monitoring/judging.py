@@ -97,7 +97,7 @@ class Judge:
             AemonError: the records do not fit the detector, or the store fails.
         """
         if mark.watermark is None:
-            raise ValueError("without a watermark there are no records behind it")
+            raise ValueError("without a watermark there are no records before it")
         judged = self._judge(frame, frame.to_judge, behind=True)
         return self._commit(judged, mark, mark.watermark, RunCounts(), again=again)
 

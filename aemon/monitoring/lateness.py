@@ -1,4 +1,4 @@
-"""Finds late records, which are older than a record read before, and records that are too late."""
+"""Finds late records, which are older than a record read earlier, and records that are too late."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -19,8 +19,8 @@ def looked_for_since(newest: datetime, settings: MonitorSettings) -> datetime:
     """Return the event time from which late records are still looked for.
 
     At the end of summer time, one hour of local time occurs twice. Times of both hours are read as
-    times of the first hour. So records of the second hour seem late. They are looked for until the
-    second hour has ended.
+    times of the first hour. So records of the second hour seem late. These records are looked for
+    until the second hour has ended.
 
     Args:
         newest: event time of the watermark, aware.
@@ -43,7 +43,8 @@ def lateness_of(
 
     Rows that are too late are late, too. If reviews look for late records, a row is too late if it
     is older than the start of the next review. So a record is either found by a review or too late.
-    Otherwise a row is too late by more than `lateness`. Context rows are not late.
+    Without reviews, a row is too late if it is late by more than `lateness`. Context rows are not
+    late.
 
     Args:
         frame: N rows.

@@ -12,9 +12,9 @@ from aemon.lifecycle.active_detector import ActiveDetector
 from aemon.lifecycle.cold_start import first_training, needed_for, needed_records
 from aemon.lifecycle.feedback_excuses import excuses_from
 from aemon.monitoring.backlog import Backlog
-from aemon.monitoring.finding_place import with_known_places
+from aemon.monitoring.hindsight_run import look_back
 from aemon.monitoring.judging import Judge
-from aemon.monitoring.looking_back import look_back
+from aemon.monitoring.restoring_watermark import with_valid_positions
 from aemon.monitoring.review import Review, judge_again
 from aemon.monitoring.suppression import Suppression
 from aemon.reading.monitor_source import open_inbox, open_records
@@ -32,13 +32,13 @@ from aemon.store.snoozes import snoozes_of
 from aemon.store.store import Mark, Store
 
 ENOUGH_SHARE = 0.5
-"""Share of a run's timeout; a later run judges the records that are then not judged yet."""
+"""A run stops after this share of its timeout; the next run judges the remaining records."""
 
 MOST_LOOKED_AT = 1000
 """Number of first records that a monitor without a detector reads to check its source."""
 
 MOST_ENTITIES = 10
-"""Number of entities for which a review reads context rows before its first late record."""
+"""A review reads the context rows of this number of entities before its first record."""
 
 _REST = "the next run judges the rest"
 
@@ -66,7 +66,7 @@ class Monitor:
         self._store = fenced(store, fence)
         self._clock = clock
         self._source: Replayable | None = None
-        self._inbox = open_inbox(name, settings, self._store, clock)  # None: no stream
+        self._inbox = open_inbox(name, settings, self._store, clock)  # None without a stream
         self._active_detector = ActiveDetector(name, settings, self._store, clock)
         self._busy = self._retired = False
         self._review = Review()
@@ -88,7 +88,7 @@ class Monitor:
     def _score(self, run: Run, stop: Stop) -> tuple[Outcome, str]:
         """Judge every record after the watermark, one commit for each chunk.
 
-        Then judge late records, if `lateness` is configured or keys hide the order of arrival.
+        Then judge late records, if `lateness` is set or keys do not show the order of arrival.
 
         Returns:
             The outcome and its reason; the outcome is `collecting` while there is no detector.
@@ -106,7 +106,7 @@ class Monitor:
         mark = self._mark(source)
         on_trial = judge.shadow.stored.id if judge.shadow is not None else None
         self._backlog.begin(judge.stored, on_trial, mark.watermark)
-        if mark.watermark is not None:  # counted after a restart too, even without new records
+        if mark.watermark is not None:  # the time is known after a restart, too
             run.count(newest_record=mark.watermark.event_time)
         mark = self._look_back(judge, source, mark)
         enough = time.monotonic() + ENOUGH_SHARE * self.settings.score_timeout.total_seconds()
@@ -121,7 +121,8 @@ class Monitor:
                 reader = Reader(source, context_rows=context_rows)
                 self._review.look(reader, judge, mark, enough)
         self._active_detector.look_after(run)
-        waits = f"{waiting} wait: their time is unreadable or too far ahead" if waiting else ""
+        waits = f"{waiting} records wait: their time is unreadable or too far ahead"
+        waits = waits if waiting else ""
         if run.counts.records_read == 0:
             return Outcome.NO_DATA, joined(("no new records", waits, *seen.warnings))
         refusal = seen.refusal()
@@ -146,8 +147,7 @@ class Monitor:
             enough: monotonic time after which the next run judges the remaining records.
 
         Returns:
-            The new mark; the number of waiting records; a sentence about the records that are
-            not judged yet, empty if all were judged.
+            The new mark; the number of waiting records; text about unjudged records, or "".
         """
         more, waiting, over = True, 0, False
         while more:
@@ -243,8 +243,8 @@ class Monitor:
     ) -> bool:
         """Return whether this run looks for late records.
 
-        With `lateness`, the answer depends only on the source. Without, late records are looked for
-        if keys hide the order of arrival, and only if there are no `more` new records to read.
+        With `lateness`, a run looks unless the source returns records in the order of arrival.
+        Without `lateness`, a run looks unless keys show this order or `more` records wait.
         """
         if self.settings.lateness is not None:
             return not source.in_order_of_arrival
@@ -265,7 +265,7 @@ class Monitor:
             )
         mark = replace(mark, source=now)
         chunk = self.settings.chunk_records
-        return with_known_places(Reader(source), self.name, self._store, mark, chunk)
+        return with_valid_positions(Reader(source), self.name, self._store, mark, chunk)
 
     def _cold_start(self, source: Replayable, run: Run) -> tuple[Outcome, str]:
         wanted = self.wanted = needed_records(self.settings, source)
@@ -295,7 +295,7 @@ class Monitor:
         return self._active_detector.feedback_waiting
 
     def wants_training(self, now: datetime) -> str:
-        """Return the reason for a new detector; empty if none is needed."""
+        """Return the reason for a new detector; empty if no new detector is needed."""
         return self._active_detector.wants_training(now) or self._backlog.why_train
 
     @property
@@ -328,7 +328,7 @@ class Monitor:
             self._inbox.listen()
 
     def stop_listening(self, wait_seconds: float) -> None:
-        """Write the last records of a stream; wait at most `wait_seconds` for the end of that."""
+        """Write the last records of a stream; wait at most `wait_seconds` until this is done."""
         if self._inbox is not None:
             self._inbox.ask_to_end()
             self._inbox.wait(wait_seconds)

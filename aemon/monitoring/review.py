@@ -58,11 +58,11 @@ class Review:
         """
         if mark.watermark is None or mark.watermark.event_time is None:
             return mark
-        if mark.settled is None:  # stored by an aemon without lateness: it begins here
+        if mark.settled is None:  # a version without reviews stored the mark: reviews begin here
             return settle(judge.store, judge.monitor, mark, mark.watermark, 1.0)
         began = time.monotonic()
         if self._settles_until is None:
-            # Records that arrive during the review, within their lateness, are not older than this.
+            # Records that arrive during the review, within the lateness, are newer than this time.
             self._settles_until = looked_for_since(mark.watermark.event_time, judge.settings)
         position, more = self._reached or mark.settled, True
         self._reached = None
@@ -185,9 +185,9 @@ def _known(judge: Judge, frame: Frame) -> dict[tuple[str, str], Known]:
 
 
 def _until(frame: Frame, watermark: Watermark) -> Frame:
-    """Return the records before the watermark's own record; later records are not reviewed.
+    """Return the records before the record of the watermark; later records are not reviewed.
 
-    Records with the time of the watermark are kept if they come before its own record.
+    Records with the time of the watermark are kept if they come before the watermark's record.
     """
     if watermark.event_time is None:
         return frame

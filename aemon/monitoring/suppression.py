@@ -19,11 +19,11 @@ from aemon.store.store import Store
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Calendar:
-    """Maintenance windows and snoozes of N records.
+    """Which of N records lie in maintenance periods and in snoozed periods.
 
     Attributes:
-        maintained: (N,) mask of records in a maintenance window.
-        snoozed: (N,) mask of records in a snooze.
+        maintained: (N,) mask of records in a maintenance period.
+        snoozed: (N,) mask of records in a snoozed period.
     """
 
     maintained: npt.NDArray[np.bool_]
@@ -31,7 +31,7 @@ class Calendar:
 
     @property
     def quiet(self) -> npt.NDArray[np.bool_]:
-        """Mask (N,) of records in a maintenance window or snooze; they do not show normal data."""
+        """Mask (N,) of records in a maintenance or snoozed period: they do not show normal data."""
         return self.maintained | self.snoozed
 
 
@@ -41,7 +41,7 @@ class Suppression:
 
     Attributes:
         monitor: name of the monitor.
-        settings: the configured maintenance windows and rules.
+        settings: the configured maintenance periods and rules.
         snoozes: snoozes that people set.
         store: the results database, which has the earlier records.
         shifts: new levels that were already reported as drift.
@@ -56,7 +56,7 @@ class Suppression:
     excuses: Excuses = NO_EXCUSES
 
     def calendar(self, frame: Frame) -> Calendar:
-        """Return which of N records are in maintenance windows and in snoozes."""
+        """Return which of N records lie in maintenance periods and in snoozed periods."""
         return Calendar(
             maintained=in_maintenance(frame, self.settings.maintenance),
             snoozed=in_snooze(frame, self.snoozes),
@@ -75,7 +75,7 @@ class Suppression:
             frame: the records.
             judgement: judgement of the records, without suppression.
             explanations: explanations of the anomalies, in the order of the records.
-            calendar: maintenance windows and snoozes of the records.
+            calendar: the records in maintenance periods and in snoozed periods.
 
         Raises:
             StoreError: the database fails.
@@ -116,7 +116,10 @@ class Suppression:
     def _few(
         self, frame: Frame, rows: npt.NDArray[np.intp], judgement: Judgement
     ) -> npt.NDArray[np.bool_]:
-        """Return a mask (K,) of records with fewer than `least_records` records in the window.
+        """Return a mask (K,) of flagged records with too few records in the window before them.
+
+        A window has too few records if it has fewer than `least_records` records of the same
+        entity. The flagged record is in the window.
 
         Args:
             frame: N records.

@@ -107,9 +107,9 @@ def _number(value: object) -> float | None:
 
 
 def _text(value: object) -> str | None:
-    """Return a value as text for people; a float has six significant digits, without binary noise.
+    """Return a value as text for people; None stays None.
 
-    None stays None.
+    A float has six significant digits, so rounding errors of floats are not shown.
     """
     if value is None:
         return None
@@ -117,7 +117,7 @@ def _text(value: object) -> str | None:
 
 
 def _shortened(text: str) -> str:
-    """Return text cut to `LONGEST_CELL`: databases limit cells, and people read no longer text."""
+    """Return text cut to `LONGEST_CELL`: databases limit cells, and people read short texts."""
     return cut(printable(text), LONGEST_CELL)
 
 
@@ -133,7 +133,7 @@ def _jsonable_cell(value: Any) -> Any:
 
 Hashes = npt.NDArray[np.int64]
 
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: spreads the summands
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: mixes the bits of each term of a sum
 
 
 def record_hashes(values: pd.DataFrame) -> Hashes:

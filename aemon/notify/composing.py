@@ -18,17 +18,17 @@ from aemon.texts import cut
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Words:
-    """The parts of a monitor's configuration that its messages need."""
+    """The parts of a monitor's configuration that are needed for messages about this monitor."""
 
     units: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     long_over: timedelta = timedelta(hours=1)
-    """An episode belongs to a backlog if aemon found it more than this time after its end."""
+    """An episode belongs to a backlog if it ended more than this time before aemon found it."""
 
 
-MOST_COLUMNS = 3  # most columns in a message; a reason has as many
+MOST_COLUMNS = 3  # largest number of columns in a message, as in a reason
 LONGEST_REASON, LONGEST_VALUE = 1_000, 100  # characters; the store has the whole text
-LEAST_SHARE = 0.01  # columns with a smaller share of the blame are left out
+LEAST_SHARE = 0.01  # columns with a smaller share of the contributions are left out
 
 
 def message_of(store: Store, one: Notification, words: Words, page: str) -> Message | None:

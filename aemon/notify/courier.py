@@ -26,11 +26,11 @@ from aemon.store.outbox import CaughtUp, Notification, NotificationState, Rules
 from aemon.store.store import Store
 from aemon.threads import start_thread
 
-LOOK_EVERY_SECONDS = 10.0  # to find changes by people: no run wakes a courier for them
-LEAST_PAUSE_SECONDS = 0.2  # between two looks, even if many runs end
+LOOK_EVERY_SECONDS = 10.0  # to find changes that people made; runs wake a courier at once
+LEAST_PAUSE_SECONDS = 0.2  # between two looks for notifications, even if many runs end
 FIRST_PAUSE = timedelta(seconds=1)  # after the first failure; doubled after each further failure
 LONGEST_PAUSE = timedelta(minutes=5)
-MARGIN = timedelta(seconds=2)  # added to the timeouts in a claim, for the store and the template
+MARGIN = timedelta(seconds=2)  # added to the timeouts of a claim, for the store and the template
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,8 @@ class Courier:
         self._configured = parts.configured
         self._page = parts.page
         self._caught_up = parts.caught_up
-        # A next try that is further in the future was noted before the clock was set back.
+        # If the time of a next try is further in the future than this, the time was stored before
+        # the clock was set back.
         self._longest_wait = LONGEST_WAIT + 2 * self.settings.timeout + MARGIN
         self._known_at: datetime | None = None
         # A step of the clock must not make a notification count as too old.
@@ -102,7 +103,7 @@ class Courier:
         self._wake.set()
 
     def join(self, wait_seconds: float) -> None:
-        """Wait at most `wait_seconds` for the end of the thread; a thread that hangs continues."""
+        """Wait at most `wait_seconds` for the thread to end; a thread that hangs keeps running."""
         if self.thread is not None:
             self.thread.join(wait_seconds)
 
@@ -126,7 +127,7 @@ class Courier:
             self._store_failed(error)
 
     def _pause_seconds(self) -> float:
-        """Return how long to wait, unless something wakes the thread earlier."""
+        """Return the seconds until the next look for notifications, if `wake` is not called."""
         if self._next_try is None:
             return LOOK_EVERY_SECONDS
         left = max(self._next_try, self._not_before) - time.monotonic()
@@ -154,7 +155,10 @@ class Courier:
             )
 
     def _rules(self, monitors: Mapping[str, Words]) -> Rules:
-        """Return the rules for episodes to report; ended episodes that are too old are excluded."""
+        """Return the rules that select the episodes to report.
+
+        The rules exclude episodes that ended too long ago.
+        """
         if self._known_at is None:
             self._known_at = delivery.known_since(self._store, self.name)
         now, oldest = self._steps.without_steps(), self.settings.oldest
@@ -197,7 +201,7 @@ class Courier:
         self._next_try = at if self._next_try is None else min(self._next_try, at)
 
     def _notify(self, one: Notification, words: Words) -> bool:
-        """Send a notification. Return whether later notifications of its episode may be sent."""
+        """Send a notification; return whether the next notification of its episode may be sent."""
         until = self._store.now() + 2 * self.settings.timeout + MARGIN
         if not delivery.claim(self._store, one, until):
             return False  # another replica is sending it
@@ -235,7 +239,7 @@ class Courier:
             lambda: delivery.note_sent(self._store, one, message.severity, answer.status)
         )
         self._settle()
-        self.wake()  # the end of the episode may be due already
+        self.wake()  # the notification of the episode's end may be due already
 
     def _failed(self, one: Notification, answer: Answer) -> bool:
         pause = answer.retry_after or _pause(one.attempts)
@@ -261,17 +265,17 @@ class Courier:
         return dead
 
     def _age(self, one: Notification) -> timedelta:
-        """Return how long a notification has been due, without changes of the system clock."""
+        """Return how long a notification has been due, unaffected by changes of the clock."""
         return self._steps.without_steps() - (one.due_at or one.created_at)
 
     def _settle(self) -> None:
-        """Store the outcomes of sent messages; after an error, keep the rest for the next time."""
+        """Store the outcomes of sent messages; the next call continues after an error."""
         while self._unsettled:
             self._unsettled[0]()
             self._unsettled.pop(0)
 
     def _remind(self, monitors: Mapping[str, Words]) -> None:
-        """Send open episodes again to a receiver that would forget them, unless it is failing."""
+        """Send open episodes again if the receiver needs reminders and is not failing."""
         if time.monotonic() < self._not_before:
             return
         answer = self._reminders.send_due(monitors)
@@ -295,7 +299,7 @@ def _pause(attempts: int) -> timedelta:
     """Return the pause after a failure.
 
     Args:
-        attempts: how many tries failed before this one.
+        attempts: number of tries that failed before this failure.
     """
     longest: timedelta = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts, 20))
     return longest * random.uniform(0.8, 1.2)  # noqa: S311 -- so that replicas do not try at the same moment

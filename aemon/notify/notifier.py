@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LEAST_LONG_OVER, LONG_OVER_PAUSES = (
     timedelta(hours=1),
     3,
-)  # the larger time is used: see `_long_over`
+)  # an hour, or three pauses between runs if longer: see `_long_over`
 _DID_NOT_RUN = (Outcome.SKIPPED, Outcome.MISFIRED)
 
 
@@ -33,7 +33,8 @@ class Outbox:
     Args:
         store: a store that only the outbox uses, so that no scoring run waits for a connection.
         metrics: the metrics that count notifications.
-        held: returns the monitors that this replica watches; other replicas notify of the others.
+        held: returns the monitors that this replica watches; other replicas notify of the other
+            monitors.
         page: the address of the status page.
     """
 
@@ -101,7 +102,7 @@ class Outbox:
                 courier.wake()
 
     def ask_to_end(self) -> None:
-        """Ask all couriers to end after the message that each is sending."""
+        """Ask all couriers to end; each courier first finishes the message that it is sending."""
         self._asked_at = time.monotonic()
         for courier in [*self._couriers.values()]:
             courier.ask_to_end()
@@ -128,8 +129,8 @@ class Outbox:
 
 
 def _long_over(monitor: MonitorSettings) -> timedelta:
-    """Return how late after its end an episode must be found to belong to a backlog.
+    """Return the longest usual time from the end of an episode to its detection.
 
-    This delay is longer than the delay that one or two late runs cause.
+    An episode that is found later belongs to a backlog. One or two late runs cause a shorter delay.
     """
     return max(LEAST_LONG_OVER, LONG_OVER_PAUSES * monitor.pause(Job.SCORE, utc_now()))

@@ -32,7 +32,7 @@ class Reminders:
         self._sent_at: float | None = None  # monotonic: when the last round began
 
     def send_due(self, monitors: Mapping[str, Words]) -> Answer:
-        """Send these monitors' open episodes if a reminder is due; stop at the first failure.
+        """Send the open episodes of `monitors` if a reminder is due; stop at the first failure.
 
         Returns:
             The answer to the request that failed; an empty answer if no request failed, or no

@@ -1,4 +1,4 @@
-"""Sending messages over HTTP, and the meaning of the answer: taken, try again, or give up.
+"""Sends messages over HTTP. The answer decides: the message is taken, tried again or given up.
 
 The standard library is enough for a few messages an hour. Environment variables name the proxies. A
 redirection is not followed, because the credentials would be sent to its target.
@@ -33,7 +33,7 @@ from aemon.notify.receivers.receiver import Receiver
 MOST_READ = 2_000  # bytes of an answer; the rest is not read
 MOST_SHOWN = 200  # characters of an answer in an error
 SECRET_LETTERS = 12
-"""The least length of a part of an address, or a word of a header, that is hidden even alone."""
+"""A part of an address or a word of a header is hidden if it has at least this length."""
 
 LONGEST_WAIT = timedelta(hours=1)  # the longest pause that a receiver can ask for
 _WAIT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
@@ -42,15 +42,15 @@ _HIDDEN = "***"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """The outcome of one try to send a message.
+    """The outcome of one attempt to send a message.
 
     Attributes:
         status: the HTTP status; None without an answer.
         error: what went wrong, without secrets; empty if the receiver took the message.
-        permanent: whether trying again is useless.
+        permanent: whether another attempt is useless.
         alone: whether only this message failed and the receiver works, so that other messages do
             not wait.
-        retry_after: the pause that the receiver asks for; None if it asks for none.
+        retry_after: the pause that the receiver asks for; None if it asks for no pause.
     """
 
     status: int | None = None
@@ -73,7 +73,7 @@ def send(receiver: Receiver, body: bytes, key: str, clock: Clock = utc_now) -> A
         body: the JSON.
         key: an id for the header `Idempotency-Key`, so that a receiver can drop a message that it
             already has.
-        clock: returns the present time, because a receiver may ask for a pause until a time.
+        clock: returns the present time; needed if a receiver asks for a pause until a time.
     """
     settings = receiver.settings
     seconds = settings.timeout.total_seconds()
@@ -82,7 +82,7 @@ def send(receiver: Receiver, body: bytes, key: str, clock: Clock = utc_now) -> A
     timer = threading.Timer(seconds, cutter.cut)
     timer.daemon = True
     try:
-        request = urllib.request.Request(  # noqa: S310 -- the scheme is that of the configuration, HTTP's
+        request = urllib.request.Request(  # noqa: S310 -- the configured scheme is http or https
             receiver.address, data=body, headers=_headers(settings, key), method="POST"
         )
         opener = _opener(receiver, cutter)
@@ -199,7 +199,7 @@ class _Http(urllib.request.HTTPHandler):
         self._connect = connect
 
     def http_open(self, req: urllib.request.Request) -> Any:
-        """Open a request; the opener calls this."""
+        """Open a request; the opener calls this method."""
         return self.do_open(self._connect, req)
 
 
@@ -211,7 +211,7 @@ class _Https(urllib.request.HTTPSHandler):
         self._connect = connect
 
     def https_open(self, req: urllib.request.Request) -> Any:
-        """Open a request; the opener calls this."""
+        """Open a request; the opener calls this method."""
         return self.do_open(self._connect, req)
 
 
@@ -232,7 +232,7 @@ def _read(response: Any, seconds: float) -> str:
 
 def _text_of(reason: object) -> str:
     if isinstance(reason, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {reason.verify_message}"
+        return f"the receiver's certificate is not trusted: {reason.verify_message}"
     if isinstance(reason, OSError):
         file = f"{reason.filename}: " if reason.filename else ""
         return file + (reason.strerror or str(reason) or type(reason).__name__)

@@ -21,7 +21,7 @@ RECORDS = 10_000  # default number of records to export
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordChoice:
-    """The choice of the newest records to export.
+    """The records to export: the newest records, by number or by event time.
 
     Attributes:
         count: largest number of records; 10,000 if neither a count nor a time is given.
@@ -85,7 +85,7 @@ def export_codes(
     detector = load(installation.store, stored).detector
     frame, warning = _chosen(installation, name, choice)
     if not len(frame):
-        raise NoResultsError(f"{name} has no such records")
+        raise NoResultsError(f"{name} has no records to export")
     about = {"monitor": name, "detector": str(stored.version)}
     _write(parquet, file, _as_columns(detector, frame), about)
     sizes = detector.compression(frame)
@@ -124,7 +124,7 @@ def _chosen(installation: Installation, name: str, choice: RecordChoice) -> tupl
     if choice.since is not None:
         since = naive_utc(choice.since)
         if len(frame) == limit and frame.times.min() > since:
-            warning = f"only the newest {limit} records are looked at"
+            warning = f"only the newest {limit} records are read"
         kept &= frame.times >= since
     if choice.until is not None:
         kept &= frame.times < naive_utc(choice.until)

@@ -32,7 +32,8 @@ class DetectorDescription:
         manifest: the choice of the training records and the settings; None for a detector that was
             trained before aemon wrote manifests.
         artifact_sha256: hash of the weights; None if retention has removed the weights.
-        lines_sha256: hash of thresholds that were computed after the training; None without them.
+        lines_sha256: hash of thresholds that were computed after the training; None without such
+            thresholds.
     """
 
     id: int
@@ -95,7 +96,7 @@ def show_detector(
     """Return the description of a detector: its training records, its state and its threshold.
 
     Raises:
-        ConfigError: there is no such monitor, or no name was given and there are several.
+        ConfigError: there is no such monitor, or there are several monitors and none is named.
         DetectorError: the monitor has no detector of this version.
         NoResultsError: there are no results yet.
     """

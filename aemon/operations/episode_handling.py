@@ -42,7 +42,9 @@ def list_episodes(
 def find_episode(
     installation: Installation, number: int, monitor: str | None = None
 ) -> EpisodeSummary:
-    """Return the reported episode with this number; with `monitor`, only of this monitor.
+    """Return the reported episode with this number.
+
+    With `monitor`, the episode must belong to this monitor.
 
     Raises:
         ConfigError: there is no such monitor.
@@ -54,7 +56,7 @@ def find_episode(
     if not found:
         raise NotFoundError(
             f"there is no episode {number} of {' or '.join(names)}",
-            todo="`aemon episodes list` lists them",
+            todo="`aemon episodes list` lists the episodes",
         )
     return found[0]
 
@@ -62,7 +64,7 @@ def find_episode(
 def show_episode(
     installation: Installation, number: int, most_records: int | None = None
 ) -> EpisodeDetails:
-    """Return an episode with its flagged records, at most `most_records` of the newest.
+    """Return an episode with its newest flagged records, at most `most_records` (None: all).
 
     Raises:
         NotFoundError: there is no such episode.

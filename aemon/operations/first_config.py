@@ -54,7 +54,7 @@ def _look_at(place: str, listen_seconds: float) -> Guesses:
     if not scheme and not path.exists() and not any(mark in place for mark in "*?["):
         raise ConfigError(
             f"{place}: no such file or folder",
-            todo="name one, or a URL: http://prometheus:9090, postgresql://host/database",
+            todo="name a file, or a URL: http://prometheus:9090, postgresql://host/database",
         )
     if scheme or _is_sqlite(path):
         from aemon.sources.sql.guessing import guess_tables
@@ -94,8 +94,8 @@ def _shown(place: str) -> str:
 
 
 def _lines(guesses: Guesses, place: str) -> Iterator[str]:
-    yield f"# Written by `aemon init --from {place}`. A comment behind a key gives the reason of a guess."
-    yield "# Correct wrong guesses, then run `aemon check`. `aemon init` without --from lists every key."
+    yield f"# Written by `aemon init --from {place}`. A comment after a key gives the reason of a guess."
+    yield "# Correct the guesses that are wrong, then run `aemon check`. `aemon init` without --from lists every key."
     yield ""
     yield "store: sqlite:///aemon.db # results; or postgresql://..."
     yield "http: {listen: 127.0.0.1:9464} # metrics, health and the status page"

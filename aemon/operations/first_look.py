@@ -32,20 +32,23 @@ from aemon.lifecycle.cold_start import (
 )
 from aemon.lifecycle.policy import WHOLE_RHYTHMS, is_young
 from aemon.lifecycle.training_records import unusable
+from aemon.reading.open_buckets import records_for_looking
 from aemon.reading.reader import LOOK_BACK, Read, Reader, arrived_frame
 from aemon.reading.unreadable import Unreadable
 from aemon.sources.host.settings import HostSource
+from aemon.sources.readings.cell_quality import good_cells
+from aemon.sources.readings.settings import ReadingsSettings
 from aemon.sources.source import Arrived, Replayable
 from aemon.sources.source_kinds import check_apart, is_stream, open_replayable, open_stream
 
 LIVE_RECORDS = 2
-"""Number of records of a live source to wait for: two records show whether values change."""
+"""How many records of a stream to wait for: two records show whether values change."""
 
 LEAST_STEPS, FALLING_SHARE = 20, 0.9
 """Limits for records that are sorted newest first.
 
-At least `LEAST_STEPS` steps between records are needed, and at least `FALLING_SHARE` of the steps
-go back in time or have the same time.
+At least `LEAST_STEPS` steps from one record to the next are needed. In at least `FALLING_SHARE` of
+the steps, the second record is older than the first record, or both records have the same time.
 """
 
 LEAST_WAIT_SECONDS, MOST_WAIT_SECONDS = 3.0, 15.0
@@ -62,7 +65,7 @@ class FirstLook:
         frame: the records that were read.
         columns: the type of each column, with its reason; empty without records.
         warnings: warnings for the user, a sentence each.
-        refusal: error because no detector can be trained on these records; None if no error shows.
+        refusal: the error if no detector can be trained on these records; None without an error.
     """
 
     source: str
@@ -128,7 +131,7 @@ def _state(first: "_First", settings: MonitorSettings) -> _State | None:
     if first.enough and not len(working):
         refusal = FrameError(
             f"columns.only_when: `{operation.only_when}` holds for none of {len(frame)} records",
-            todo=f"change it: {'; '.join(operation.seen(frame.values))}",
+            todo=f"change the condition: {'; '.join(operation.seen(frame.values))}",
         )
     return _State(working=working, summary=summary, refusal=refusal)
 
@@ -143,7 +146,7 @@ class _First:
         training_frame: the records on which the first detector would be trained.
         enough: whether there are enough records for a training.
         warnings: warnings about reading the records, a sentence each.
-        refusal: error because the records cannot be used; None without such an error.
+        refusal: the error if the records cannot be used; None without an error.
     """
 
     described: str
@@ -183,7 +186,7 @@ def _first_records(settings: MonitorSettings) -> _First:
     if count >= needed:
         refusal = refusal or unusable(count, frame)
     if refusal is not None:
-        warnings = []  # the refusal contains them
+        warnings = []  # the refusal contains the warnings
     elif count == 0:
         warnings.append("no records yet: aemon will collect them")
     elif count < needed:
@@ -207,13 +210,14 @@ def _order_warnings(source: Replayable, settings: MonitorSettings, read: Read) -
     warnings = []
     if settings.lateness is None and source.hides(read.watermark):
         warnings.append(
-            "keys do not show which records are new: records that arrive more than "
-            f"{format_duration(LOOK_BACK)} behind the newest are not found; set lateness to look longer"
+            "keys do not show which records are new: late records that are more than "
+            f"{format_duration(LOOK_BACK)} older than the newest record are not found; set lateness "
+            "to find them"
         )
     if source.in_order_of_arrival and _newest_first(read.times):
         warnings.append(
-            "the newest records come first, but aemon looks for new records at the end: if they are "
-            "added at the top, name the column that identifies a record, key: NAME"
+            "the newest records come first, but aemon looks for new records at the end: if new records "
+            "are added at the top, name the column that identifies a record, key: NAME"
         )
     return warnings
 
@@ -238,7 +242,8 @@ def _shorter_than_rhythms(frame: Frame) -> str | None:
     until = first + WHOLE_RHYTHMS
     return (
         f"the {len(frame)} training records cover {format_duration(_in_minutes(last - first))}: daily "
-        f"patterns are known from {until:%Y-%m-%d %H:%M} UTC on, and more may be flagged until then"
+        f"patterns are known from {until:%Y-%m-%d %H:%M} UTC on; until then, more records may be "
+        "flagged"
     )
 
 
@@ -249,26 +254,37 @@ def _in_minutes(span: timedelta) -> timedelta:
 def _first_arrivals(settings: MonitorSettings) -> _First:
     """Read the first records of a stream, for at most `MOST_WAIT_SECONDS`."""
     patience = LEAST_WAIT_SECONDS
-    each = "a live source"
+    each = "a stream"
     if isinstance(settings.source, HostSource):
         pause = settings.source.sample_every
         patience = max(patience, PAUSES_WAITED * pause.total_seconds())
-        each = f"a live source with a record every {format_duration(pause)}"
+        each = f"a stream with a record every {format_duration(pause)}"
+    source = settings.source
+    readings = source if isinstance(source, ReadingsSettings) and source.holds_readings else None
     began = time.monotonic()
     deadline = began + min(patience, MOST_WAIT_SECONDS)
     with closing(open_stream(settings.source, clock=utc_now)) as stream:
         first = stream.take(_AT_ONCE)
         table = first.table
-        while len(table) < LIVE_RECORDS and time.monotonic() < deadline:
+        wanted = (
+            LIVE_RECORDS if readings is None else _AT_ONCE
+        )  # wait the whole time, for readings of all tags
+        while len(table) < wanted and time.monotonic() < deadline:
             time.sleep(0.1)
             arrived = stream.take(_AT_ONCE).table
             if len(arrived):
                 table = pd.concat([table, arrived], ignore_index=True) if len(table) else arrived
-            if first.finish_before is not None:
+            if first.finish_before is not None and readings is None:
                 table = _joined(table, stream.roles)
         described, roles = stream.describe(), stream.roles
     count, seconds = len(table), time.monotonic() - began
-    records = f"{count or 'no'} record{'' if count == 1 else 's'} arrived in {seconds:.1f} s"
+    word = "record" if readings is None else "reading"
+    records = f"{count or 'no'} {word}{'' if count == 1 else 's'} arrived in {seconds:.1f} s"
+    if readings is not None:
+        table, roles = records_for_looking(readings, table, roles, utc_now())
+    elif isinstance(source, ReadingsSettings) and len(table):
+        table = good_cells(table, source.cell_qualities)
+    count = len(table)
     frame = arrived_frame(Arrived(table=table, more=False), roles)
     names = judged_columns([str(name) for name in table], roles, settings.columns)
     return _First(
@@ -281,13 +297,13 @@ def _first_arrivals(settings: MonitorSettings) -> _First:
 
 
 def _joined(parts: pd.DataFrame, roles: Roles) -> pd.DataFrame:
-    """Return a table in which the parts of each record are joined to one row, complete or not."""
+    """Join parts of records into a table with one row for each record; parts may be missing."""
     names = [name for name in (roles.entity, roles.key) if name is not None]
     return parts.groupby(names, sort=False, as_index=False).last() if len(parts) else parts
 
 
 def _refusal(frame: Frame, settings: MonitorSettings) -> AemonError | None:
-    """Return the error with which training would fail; None if no error shows before training."""
+    """Return the error with which training would fail; None if no error is found in advance."""
     if len(frame) < LEAST_RECORDS:
         return None
     try:

@@ -44,7 +44,7 @@ def list_flagged_records(
 def explain_record(
     installation: Installation, monitor: str, record_key: str, entity: str | None = None
 ) -> FlaggedRecord | JudgedRecord:
-    """Return a flagged record with its reasons; for a record that was not flagged, its verdict.
+    """Return a judged record with its verdict; if the record was flagged, also with its reasons.
 
     Args:
         installation: the installation.

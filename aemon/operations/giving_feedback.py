@@ -123,14 +123,16 @@ def give_feedback(installation: Installation, monitor: str, statement: Statement
 def _effect(store: Store, monitor: str, entries: Sequence[Feedback]) -> str:
     """Return a sentence about the effect of feedback.
 
-    For false alarms, the sentence has the number of recently flagged records that would be excused,
-    and of similar confirmed records.
+    For false alarms, the sentence has two numbers: of the recently flagged records that would be
+    excused, and of the similar confirmed records.
     """
     verdict = entries[-1].verdict
     if verdict is FeedbackVerdict.IGNORE_UNTIL:
         return "these records are left out of training"
     if verdict is FeedbackVerdict.CONFIRMED:
-        return "it is left out of training, and no false alarm excuses similar records"
+        return (
+            "confirmed records are left out of training, and no false alarm excuses similar records"
+        )
     flagged = flagged_records(store, monitor=monitor, limit=MOST_COMPARED)
     newest = max((one.event_time for one in flagged), default=None)
     lately = [one for one in flagged if newest and newest - one.event_time <= LATELY]
@@ -179,7 +181,7 @@ def _check(statement: Statement) -> None:
             todo="aemon feedback MONITOR ignore_until --until 2026-11-30T12:00:00",
         )
     if not ignores and statement.until is not None:
-        raise ConfigError(f"--until does not go with {statement.verdict}", todo="leave it out")
+        raise ConfigError(f"--until does not go with {statement.verdict}", todo="leave --until out")
     if not ignores and statement.record is None and statement.episode is None:
         raise ConfigError(
             f"{statement.verdict} needs a record or an episode",

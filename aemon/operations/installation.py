@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Installation:
     """A configuration and its results database, which is opened at the first use.
 
-    So an operation that refuses its arguments, or needs no results, opens no database. At the end,
-    a store that the installation opened is closed; a store that was given stays open.
+    An operation that refuses its arguments or needs no results does not open the database. At the
+    end, a store that the installation opened is closed; a store that was given stays open.
 
     Args:
         config: the validated configuration.
@@ -125,8 +125,7 @@ class Installation:
         """Return the name of a monitor; without a name, the only configured monitor.
 
         Raises:
-            ConfigError: there is no such monitor, or no name was given and there are several
-                monitors.
+            ConfigError: there is no such monitor, or there are several monitors and none is named.
         """
         if name is None and len(self.config.monitors) > 1:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Checks for `aemon check` whether a source can be read, and a detector can be trained."""
+"""Checks for `aemon check` whether a source can be read and whether a detector can be trained."""
 
 import math
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ FIRST_RECORDS = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FirstRecord:
-    """One of the first records of a source; its values by column are of JSON's types."""
+    """One of the first records of a source; its values are of JSON's types."""
 
     time: str  # ISO 8601, in UTC
     key: str

@@ -63,7 +63,7 @@ def retry_notifications(installation: Installation, number: int | None = None) -
     if number is not None and not count:
         raise NotFoundError(
             f"there is no notification {number} that is dead or waits",
-            todo="`aemon notify list` lists them",
+            todo="`aemon notify list` lists the notifications",
         )
     return Retried(tried_again=count)
 
@@ -73,7 +73,7 @@ def try_receivers(
 ) -> tuple[TriedReceiver, ...]:
     """Send a test message to receivers, and return their answers; without names, to all receivers.
 
-    The message reports an invented episode, and says this. The store is not changed.
+    The message says that its episode is invented. The store is not changed.
 
     Raises:
         ConfigError: no receivers are configured, or one of the names is not a receiver.

@@ -56,7 +56,7 @@ def list_pages() -> tuple[Page, ...]:
 
 
 def find_page(topic: str) -> Page:
-    """Return the page of a topic; case, spaces and `.md` at the end do not matter.
+    """Return the page of a topic; letter case, spaces and `.md` at the end do not matter.
 
     Raises:
         UnknownTopicError: there is no such page.
@@ -75,7 +75,7 @@ def find_page(topic: str) -> Page:
 
 
 def search_pages(word: str) -> tuple[Found, ...]:
-    """Return each line of the pages that contains a word or phrase, in any case.
+    """Return each line of the pages that contains a word or phrase; letter case does not matter.
 
     Raises:
         UnknownTopicError: no page contains the word or phrase.

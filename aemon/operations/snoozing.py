@@ -85,7 +85,9 @@ def _nothing_to_end(number: int) -> NotFoundError:
 def _found(installation: Installation, number: int) -> StoredSnooze:
     snooze = find_snooze(installation.store, number)
     if snooze is None:  # removed by hand meanwhile
-        raise NotFoundError(f"there is no snooze {number}", todo="`aemon snooze list` lists them")
+        raise NotFoundError(
+            f"there is no snooze {number}", todo="`aemon snooze list` lists the snoozes"
+        )
     return snooze
 
 
@@ -101,6 +103,6 @@ def _end(now: datetime, lasts: timedelta | None, until: datetime | None) -> date
     ends = ends if ends.tzinfo else ends.replace(tzinfo=UTC)
     if ends <= now:
         raise ConfigError(
-            f"--until {ends:%Y-%m-%dT%H:%M:%S} is past", todo="give a future time, in UTC"
+            f"--until {ends:%Y-%m-%dT%H:%M:%S} is in the past", todo="give a future time, in UTC"
         )
     return ends

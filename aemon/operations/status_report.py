@@ -26,7 +26,7 @@ class Health:
     alive: bool
     heartbeat_age_seconds: float | None
     busy: str = ""  # why runs may have to wait; empty if no run has to wait
-    dead_thread: str = ""  # name of an ended thread that the daemon needs; empty if none has ended
+    dead_thread: str = ""  # name of an ended thread that the daemon needs; empty without one
 
     @property
     def summary(self) -> str:

@@ -21,7 +21,7 @@ class Promotion:
     Attributes:
         monitor: name of the monitor.
         version: version of the new active detector, which judges from the next run on.
-        instead_of: version of the previous active detector; None without one.
+        instead_of: version of the previous active detector; None if no detector was active.
     """
 
     monitor: str
@@ -35,7 +35,7 @@ def promote_detector(
     """Make a detector active without regard to its trial; the next run uses the detector.
 
     Raises:
-        ConfigError: there is no such monitor, or no name was given and there are several.
+        ConfigError: there is no such monitor, or there are several monitors and none is named.
         DetectorError: there is no such detector, it is active already, or its weights were removed.
         NoResultsError: there are no results yet.
     """
@@ -50,13 +50,13 @@ def roll_back_detector(installation: Installation, monitor: str | None = None) -
     """Make the previous active detector active again; the next run uses this detector.
 
     Raises:
-        ConfigError: there is no such monitor, or no name was given and there are several.
+        ConfigError: there is no such monitor, or there are several monitors and none is named.
         DetectorError: there is no previous detector, or its weights were removed.
         NoResultsError: there are no results yet.
     """
     name = installation.monitor(monitor)
     detector_id, version = version_before(installation.store, name)
-    return _make_active(installation, name, detector_id, version, "rolled back to")
+    return _make_active(installation, name, detector_id, version, "rolled back")
 
 
 def compare_detectors(
@@ -79,7 +79,7 @@ def compare_detectors(
         records: largest number of records to judge.
 
     Raises:
-        ConfigError: there is no such monitor, or no name was given and there are several.
+        ConfigError: there is no such monitor, or there are several monitors and none is named.
         DetectorError: there is no such detector, its weights were removed, or no records were
             judged.
         FrameError: the records no longer have the columns on which a detector was trained.
@@ -102,8 +102,8 @@ def rebuild_detector(
     The store is not changed.
 
     Raises:
-        ConfigError: there is no such monitor, no name was given and there are several, or the
-            monitor has a different source now.
+        ConfigError: there is no such monitor, there are several monitors and none is named, or
+            the monitor has a different source now.
         DetectorError: there is no such detector, or it has no manifest.
         AemonError: the source or the store cannot be read.
     """
@@ -123,7 +123,8 @@ def _make_active(
     active = active_detector(store, name)
     if active is not None and active.id == detector_id:
         raise DetectorError(
-            f"{name}: detector {version} is active already", todo="nothing needs to be done"
+            f"{name}: detector {version} is active already",
+            todo="do nothing, or name another detector",
         )
     try:
         promote(

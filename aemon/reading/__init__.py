@@ -1,1 +1,1 @@
-"""Reading: turning the records that a source returns into frames."""
+"""Turns the records that a source returns into frames."""

@@ -14,15 +14,16 @@ from aemon.errors import AemonError, RefusedError
 from aemon.frame import Roles, identify
 from aemon.logs import Action, log
 from aemon.reading.inbox_writer import InboxWriter
+from aemon.reading.open_buckets import OpenBuckets
 from aemon.reading.plain_records import as_text, plain_records
 from aemon.sources.source import Arrived, Stream
-from aemon.store.inbox.kept_records import NOTHING_BESIDE, Beside, keep_history
+from aemon.store.inbox.kept_records import NOTHING_BESIDE, Beside, Kept, keep_history
 from aemon.store.inbox.rejected_records import Rejected
 from aemon.store.inbox.stream_notes import notes_of
 from aemon.store.store import Row, Store
 
 LOST, REFUSED = "lost", "refused"
-RECORDS_AT_ONCE = 10_000  # most records that are taken from the stream and written at once
+RECORDS_AT_ONCE = 10_000  # largest number of records that are taken and written at once
 EXCESS_SHARE = 0.01
 """The oldest records are dropped when the number of records exceeds `keep` by this share, because
 dropping records is slow."""
@@ -47,7 +48,7 @@ class _Piece:
 
     @property
     def beside(self) -> Beside:
-        """The rejected records and the note, which are written in the same transaction as rows."""
+        """The rejected records and the stream's note, written in the same transaction as `rows`."""
         return Beside(
             rejected=tuple(self.rejected), note=self.note, finish_before=self.finish_before
         )
@@ -65,19 +66,27 @@ class Inbox:
         store: the store that keeps the records.
         monitor: name of the monitor.
         keep: how many of the newest records to keep.
+        buckets: the open buckets, if the stream delivers readings; None if it delivers records.
     """
 
     def __init__(
-        self, open_stream: Callable[[], Stream], store: Store, monitor: str, keep: int
+        self,
+        open_stream: Callable[[], Stream],
+        store: Store,
+        monitor: str,
+        keep: int,
+        buckets: OpenBuckets | None = None,
     ) -> None:
         self._open_stream = open_stream
         self._store = store
         self._monitor = monitor
         self._keep = keep
+        self._buckets = buckets
+        self._finish_before: datetime | None = None
         self._stream: Stream | None = None
         self._closed = False
         self._unwritten: deque[_Piece] = deque()
-        self._excess = keep  # records written since the last drop of records; unknown at first
+        self._excess = keep  # number of records written since old records were dropped last
         self._rejected: Counter[str] = Counter()
         self._writing = threading.Lock()
         self._counting = threading.Lock()
@@ -104,6 +113,8 @@ class Inbox:
             while more and self._stream is not None:
                 more = self._take(self._stream)
                 written += self._write_unwritten()
+            if self._buckets is not None and self._stream is not None:
+                written += self._close_buckets(self._buckets)
         return written
 
     def take_rejected(self) -> dict[str, int]:
@@ -129,6 +140,7 @@ class Inbox:
     def _take(self, stream: Stream) -> bool:
         """Take arrived records from the stream; return whether the stream has more records."""
         arrived = stream.take(RECORDS_AT_ONCE)
+        self._finish_before = arrived.finish_before
         if arrived.lost:
             self._lose(arrived.lost, "they were not written in time, and memory is limited")
         try:
@@ -145,9 +157,8 @@ class Inbox:
             if piece.is_empty:
                 self._finish_first()
                 continue
-            keep = self._keep if self._excess >= EXCESS_SHARE * self._keep else None
             try:
-                kept = keep_history(self._store, self._monitor, piece.rows, keep, piece.beside)
+                new = self._write(piece)
             except RefusedError:
                 if not piece.rows:
                     raise
@@ -156,11 +167,42 @@ class Inbox:
             if piece.done is not None:
                 self._store.make_durable()  # before the sender deletes its records
             self._finish_first()
-            self._excess = kept.new + (0 if keep is not None else self._excess)
-            written += kept.new
-            with self._counting:
-                self._rejected.update(kept.rejected)
+            written += new
         return written
+
+    def _write(self, piece: _Piece) -> int:
+        """Write a piece in one transaction; return how many records are new in the store."""
+        if self._buckets is not None:
+            kept = self._buckets.keep(piece.rows, piece.beside)
+            self._count_rejected(kept)
+            return 0
+        keep = self._due_keep()
+        return self._count_kept(
+            keep_history(self._store, self._monitor, piece.rows, keep, piece.beside), keep
+        )
+
+    def _close_buckets(self, buckets: OpenBuckets) -> int:
+        """Make the records of all buckets that can be closed; return how many records are new."""
+        made = 0
+        while True:
+            keep = self._due_keep()
+            kept = buckets.close_over(self._finish_before, keep)
+            if kept is None:
+                return made
+            made += self._count_kept(kept, keep)
+
+    def _due_keep(self) -> int | None:
+        """Return how many records to keep if the oldest should be dropped now; otherwise None."""
+        return self._keep if self._excess >= EXCESS_SHARE * self._keep else None
+
+    def _count_kept(self, kept: Kept, keep: int | None) -> int:
+        self._excess = kept.new + (0 if keep is not None else self._excess)
+        self._count_rejected(kept)
+        return kept.new
+
+    def _count_rejected(self, kept: Kept) -> None:
+        with self._counting:
+            self._rejected.update(kept.rejected)
 
     def _finish_first(self) -> None:
         done = self._unwritten.popleft().done
@@ -184,7 +226,7 @@ class Inbox:
     def _finish(self) -> None:
         """Write arrived records, close the stream, and write the records that arrived meanwhile.
 
-        Records that cannot be written are lost, unless the sender of the stream still has them.
+        Records that cannot be written are lost, unless the sender of the stream has kept them.
         """
         if self._stream is not None:
             with suppress(AemonError):

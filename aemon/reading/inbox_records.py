@@ -1,4 +1,4 @@
-"""The kept records of a stream as a source that can be read many times, from the store."""
+"""A source of the kept records of a stream, which reads them from the store at any time."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,22 +24,28 @@ class InboxRecords:
     The position of a watermark is the order of arrival (the id of the record). If earlier records
     have a column that no record of a batch has, the column is added to the batch with missing
     cells. Therefore a silent sensor does not prevent the judgement of the other columns.
+
+    Args:
+        store: the store that keeps the records.
+        monitor: name of the monitor.
+        columns: columns that every batch has, also if no record has such a column.
     """
 
     roles = Roles(time=_TIME, key=_KEY, entity=_ENTITY)
     in_order_of_arrival = True
 
-    def __init__(self, store: Store, monitor: str) -> None:
+    def __init__(self, store: Store, monitor: str, columns: Sequence[str] = ()) -> None:
         self._store = store
         self._monitor = monitor
+        self._named = tuple(map(_own_name, columns))
         self._columns: dict[str, None] | None = None  # known columns, in order; None at first
 
     def hides(self, _mark: Watermark | None) -> bool:
-        """Return False: a new record always arrives after the watermark, so that none is hidden."""
+        """Return False: a new record always arrives after the watermark, so no record is hidden."""
         return False
 
     def recognises(self, _mark: Watermark) -> bool:
-        """Return True: if the position of a watermark is invalid, `fetch` looks up its record."""
+        """Return True: `fetch` finds the watermark's record even if the position is invalid."""
         return True
 
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
@@ -71,7 +77,9 @@ class InboxRecords:
         """Add known columns that a batch does not have, with missing cells; return the batch."""
         if self._columns is None:
             known = history_records(self._store, self._monitor, limit=LOOKED_AT, newest=True)
-            self._columns = {_own_name(name): None for row in known for name in row["record"]}
+            self._columns = dict.fromkeys(self._named)
+            for row in known:
+                self._columns |= {_own_name(name): None for name in row["record"]}
         for name in fetched.table.columns:
             if name not in _ROLES:
                 self._columns.setdefault(name)

@@ -1,24 +1,28 @@
-"""Opening the records of a monitor by its settings, from its source or from its inbox."""
+"""Opens the records of a monitor: a stream is read from its inbox, every other source directly."""
 
 from functools import partial
 
 from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
+from aemon.config.source_settings import SourceSettings
 from aemon.reading.inbox import Inbox
 from aemon.reading.inbox_records import InboxRecords
+from aemon.reading.open_buckets import OpenBuckets
+from aemon.sources.readings.cell_quality import GoodCells
+from aemon.sources.readings.settings import ReadingsSettings
 from aemon.sources.source import Replayable
 from aemon.sources.source_kinds import is_stream, open_replayable, open_stream
 from aemon.store.store import Store
 
 
 def open_records(name: str, settings: MonitorSettings, store: Store, clock: Clock) -> Replayable:
-    """Open the records of a monitor for reading, from its source, or for a stream from its inbox.
+    """Open the records of a monitor: a stream from its inbox, every other source directly.
 
     Raises:
         SourceConfigError: the address is not valid, or its driver is not installed.
     """
     if is_stream(settings.source):
-        return InboxRecords(store, name)
+        return _inbox_records(name, settings.source, store)
     return open_replayable(settings.source, clock=clock)
 
 
@@ -31,4 +35,23 @@ def open_inbox(name: str, settings: MonitorSettings, store: Store, clock: Clock)
     if not is_stream(settings.source):
         return None
     keep = max(settings.max_training_records, settings.min_records or 0)
-    return Inbox(partial(open_stream, settings.source, clock=clock), store, name, keep)
+    opened = partial(open_stream, settings.source, clock=clock)
+    return Inbox(opened, store, name, keep, open_buckets(name, settings.source, store))
+
+
+def open_buckets(name: str, source: SourceSettings, store: Store) -> OpenBuckets | None:
+    """Return the open buckets of a monitor if its stream delivers readings; None otherwise."""
+    if isinstance(source, ReadingsSettings) and source.holds_readings:
+        return OpenBuckets(source, store, name)
+    return None
+
+
+def _inbox_records(name: str, source: SourceSettings, store: Store) -> Replayable:
+    """Return the kept records of a stream, without the cells of bad quality."""
+    if not isinstance(source, ReadingsSettings) or source.holds_readings:
+        return InboxRecords(store, name)
+    qualities = source.cell_qualities
+    if not qualities:
+        return InboxRecords(store, name)
+    named = [column for name, one in qualities.items() for column in (name, one.column)]
+    return GoodCells(InboxRecords(store, name, columns=named), qualities)

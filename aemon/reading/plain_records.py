@@ -1,4 +1,4 @@
-"""Converting the table of a stream to records that JSON can hold."""
+"""Converts the table of a stream to records that JSON can hold."""
 
 import json
 import math
@@ -55,7 +55,7 @@ def _plain(value: Any) -> Any:
             plain = {printable(str(name)): _plain(item) for name, item in value.items()}
         case list() | tuple():
             plain = [_plain(item) for item in value]
-        case date() | time():  # a datetime is a date; the missing datetime has no text
+        case date() | time():  # a datetime is a date; NaT has no text
             plain = value.isoformat() if value is not pd.NaT else None
         case _:
             plain = printable(str(value))

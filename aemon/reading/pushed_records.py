@@ -1,4 +1,4 @@
-"""Pushed records: storing the records of a request before the request is answered."""
+"""Stores pushed records; a request is answered after its records are stored."""
 
 import json
 import threading
@@ -16,6 +16,7 @@ from aemon.clock import Clock
 from aemon.config.schema import MonitorSettings
 from aemon.errors import NotFoundError, RefusedError
 from aemon.frame import Identified, identify
+from aemon.reading.open_buckets import OpenBuckets
 from aemon.reading.unreadable import WHY
 from aemon.sources.push.batches import Batch, Problem
 from aemon.sources.push.remote_write import SampleReader
@@ -29,7 +30,7 @@ from aemon.texts import cut
 MOST_PROBLEMS = 100  # problems of one request that are reported one by one
 MOST_SHOWN = 200  # characters of time, key and entity in a message
 REFUSED = "refused"
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # parts are joined; the inbox finishes them later
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # only the inbox finishes records of several parts
 EXCESS_SHARE = 0.01  # share of `keep` that may be exceeded before the oldest records are dropped
 
 
@@ -43,7 +44,8 @@ class Pushed:
         duplicates: number of records that were already in the store with equal values.
         rejected: reason -> number of records that cannot be kept.
         problems: the first `MOST_PROBLEMS` problems of single records.
-        partly: problems of single columns, which stay missing in accepted records.
+        partly: problems of single columns; the cells of these columns are missing in the accepted
+            records.
     """
 
     monitor: str
@@ -77,6 +79,7 @@ class PushDesk:
         self._committed = self._durable = 0  # numbers of requests: committed, and safe on the disk
         self._synchronising = threading.Lock()
         self._excess: dict[str, int] = {}  # monitor -> records written since the last drop
+        self._buckets: dict[str, tuple[PushSource, OpenBuckets]] = {}
 
     def accept(self, monitor: str, batch: Batch, request: str | None) -> Pushed:
         """Store the records of a request; return after the records are on the disk.
@@ -102,6 +105,7 @@ class PushDesk:
         )
         keep = max(settings.max_training_records, settings.min_records or 0)
         with self._writing:
+            self._open_buckets(monitor, settings.source)
             due = self._excess.get(monitor, keep) >= EXCESS_SHARE * keep
             new, counts = self._keep(monitor, rows, keep if due else None, beside)
             self._excess[monitor] = new + (0 if due else self._excess.get(monitor, keep))
@@ -132,7 +136,7 @@ class PushDesk:
         if source.remote_write is None:
             raise NotFoundError(
                 f"the monitor {monitor!r} takes no samples of Prometheus",
-                todo="give its source remote_write, be it empty: remote_write: {}",
+                todo="add remote_write to its source, for example remote_write: {}",
             )
         with self._reading:
             known = self._samples.get(monitor)
@@ -159,7 +163,8 @@ class PushDesk:
             name for name, known in monitors.items() if isinstance(known.source, PushSource)
         )
         if monitor not in takes:
-            known = f"those that do: {', '.join(takes)}" if takes else "none does"
+            known = f"monitors that accept records: {', '.join(takes)}" if takes else ""
+            known = known or "no monitor accepts records"
             problem = "takes no pushed records" if monitor in monitors else "is not configured"
             raise NotFoundError(
                 f"the monitor {monitor!r} {problem}",
@@ -249,6 +254,15 @@ class PushDesk:
         table = pd.DataFrame(named)
         return identify(table, roles, times), table
 
+    def _open_buckets(self, monitor: str, source: PushSource) -> None:
+        """Prepare the open buckets of a monitor that takes readings, by its present settings."""
+        known = self._buckets.get(monitor)
+        if known is not None and known[0] == source:
+            return
+        self._buckets.pop(monitor, None)
+        if source.holds_readings:
+            self._buckets[monitor] = (source, OpenBuckets(source, self._store, monitor))
+
     def _keep(
         self, monitor: str, rows: list[Row], keep: int | None, beside: Beside
     ) -> tuple[int, Counter[str]]:
@@ -257,8 +271,12 @@ class PushDesk:
         If the database refuses the rows, write each half separately, until the refused records are
         found. These records are stored as rejected.
         """
+        buckets = self._buckets.get(monitor)
         try:
-            kept = keep_history(self._store, monitor, rows, keep, beside)
+            if buckets is not None:
+                kept = buckets[1].keep(rows, beside)
+            else:
+                kept = keep_history(self._store, monitor, rows, keep, beside)
         except RefusedError:
             if not rows:
                 raise

@@ -80,7 +80,8 @@ class Reader:
         context_rows: number of records up to the watermark that are added before each frame, as
             context rows.
         complete_after: age at which a record is complete. Younger records are held back, because
-            more records of the same bucket of time may still arrive; None holds no record back.
+            more records of the same bucket of time may still arrive. If None, no record is held
+            back.
         clock: a function that returns the current time; needed with `complete_after`.
     """
 
@@ -142,8 +143,8 @@ class Reader:
             limit: the event time.
 
         Returns:
-            The watermark after the last record before the first record with an event time after
-            `limit`; None if this is the first record of the read.
+            The watermark before the first record with an event time after `limit`; the watermark of
+            the read if no record is after `limit`; None if the first record is after `limit`.
         """
         leading = read.leading(limit)
         if leading == read.fetched:
@@ -188,12 +189,12 @@ class Reader:
         )
 
     def _without_incomplete(self, read: Read, position: Watermark | None, complete: int) -> Read:
-        """Return a read of the complete records, with a watermark before the first incomplete one.
+        """Return only the complete records of a read, with the watermark after the last of them.
 
         Args:
             read: the result of the first read.
             position: the watermark where the read began.
-            complete: number of complete records at the begin of the read.
+            complete: number of complete records at the beginning of the read.
         """
         incomplete = read.fetched - complete
         if complete:

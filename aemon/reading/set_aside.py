@@ -1,4 +1,4 @@
-"""Converting rejected records to the form that is stored: reason and text of the record."""
+"""Converts rejected records to the form that is stored: the reason, and the record as text."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,8 @@ from aemon.reading.plain_records import as_text, plain_records
 from aemon.store.inbox.rejected_records import Rejected
 
 MOST_AT_ONCE = 100
-"""The largest number of rejected records of one read that are stored for one reason. The limit
-prevents that a table of which all records are rejected fills the store."""
+"""The largest number of rejected records of one read that are stored for one reason. Without this
+limit, a table in which all records are rejected would fill the store."""
 
 TOO_LATE = "too_late"
 

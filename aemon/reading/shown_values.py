@@ -1,4 +1,4 @@
-"""Showing values of records in messages."""
+"""Shows values of records in messages."""
 
 import numpy as np
 import numpy.typing as npt

@@ -22,15 +22,19 @@ WHY = {
     "no_value": "no value of a configured column",
     "too_many_columns": "more columns than a record may have",
     "too_long": "a payload of more than 1 MB",
-    "too_late": "a time whose record was judged already",
+    "too_late": "a time before which records are no longer accepted",
+    "time_ahead": "a time more than an hour ahead of the clock",
+    "no_tag": "no name of a tag",
+    "not_a_number": "texts where a column needs numbers",
+    "too_many_readings": "no room, because too many readings are in open buckets",
     "duplicate_key": "a key that is repeated further down",
 }
 _UNREADABLE = ("no_time", "time_out_of_range", "no_key", "key_too_long")
-_TODO = "check that `time`, `key` and, of a CSV file, `separator` are those of the source"
+_TODO = "check that `time`, `key` and, for a CSV file, `separator` fit the source"
 _SAY_FORMAT = (
     "set how times are written, time_format: '%d.%m.%Y %H:%M:%S' or a name such as excel or unix; "
-    "set their zone, timezone: Europe/Berlin; or check that `time`, `key` and, of a CSV "
-    "file, `separator` are those of the source"
+    "set their zone, timezone: Europe/Berlin; or check that `time`, `key` and, for a CSV "
+    "file, `separator` fit the source"
 )
 _CORRECT_FORMAT = "correct time_format, or check that `time` names the right column"
 

@@ -54,8 +54,8 @@ DAEMON_ALERTS = (
         summary="Another daemon took over monitors of {{ $labels.instance }}",
         description="The daemon on {{ $labels.instance }} missed its heartbeat: it hung, its host "
         "was suspended, or the store was too slow.",
-        runbook="Look at the load of its host and at its log; raise replicas.lease if the store "
-        "is slow.",
+        runbook="Look at the load of the daemon's host and at the daemon's log; raise "
+        "replicas.lease if the store is slow.",
         fires=(Played("aemon_leases_lost_total", {}, 0, 1 / 60),),
         calm=(Played("aemon_leases_lost_total", {}, 3),),
         after=15 * MINUTE,
@@ -86,10 +86,10 @@ DAEMON_ALERTS = (
         ),
         hold=AT_ONCE,
         summary="Notifications do not reach {{ $labels.receiver }}",
-        description="A notification was given up, or some have waited for half an hour: the "
-        "receiver does not answer, or refuses them.",
-        runbook="See its answers: aemon notify list --dead. Test it: aemon notify test "
-        "{{ $labels.receiver }}. Send dead letters again: aemon notify retry --all.",
+        description="aemon has given up a notification, or notifications have waited for half an "
+        "hour: the receiver does not answer, or refuses them.",
+        runbook="See the receiver's answers: aemon notify list --dead. Test the receiver: aemon "
+        "notify test {{ $labels.receiver }}. Send dead letters again: aemon notify retry --all.",
         fires=(
             Played("aemon_notifications_total", {"receiver": "ops", "outcome": "dead"}, 0, 1 / 60),
         ),
@@ -149,9 +149,9 @@ def fleet_alerts(job: str) -> tuple[Alert, ...]:
             expression=f"{up} == 0",
             hold=2 * MINUTE,
             summary="The daemon on {{ $labels.instance }} cannot be reached",
-            description="It has stopped, or Prometheus cannot scrape it. If daemons share a store, "
-            "another daemon takes over the monitors of a stopped one.",
-            runbook="On its host: systemctl status aemon; aemon doctor.",
+            description="The daemon has stopped, or Prometheus cannot scrape it. If daemons share "
+            "a store, another daemon takes over the monitors of a stopped daemon.",
+            runbook="On the daemon's host: systemctl status aemon; aemon doctor.",
             fires=(Played("up", {"job": job}, 0),),
             calm=(Played("up", {"job": job}, 1),),
             carries=("job", "instance"),
@@ -187,4 +187,8 @@ RECORDINGS = (
         "time() - max by (monitor) (aemon_source_newest_record_timestamp_seconds)",
     ),
 )
-"""The recording rules. A used budget of 1 meets the target; a run age of 1 pause is on time."""
+"""The recording rules.
+
+`aemon_budget_used` is 1 if as many records are flagged as the target rate allows. `aemon_run_age`
+is 1 if the last good run ended one pause between runs ago.
+"""

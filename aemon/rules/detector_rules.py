@@ -11,11 +11,12 @@ BRIEF = "5m"
 """How long `AemonEpisode` fires for an episode that opened and closed between two scrapes."""
 
 BRIDGE = "2m"
-"""How long an open episode keeps firing while its daemon restarts or hands the monitor over."""
+"""How long the alert of an open episode lasts while its daemon restarts or hands over the monitor.
+"""
 
 OVERSPENT = 3
-"""`AemonBudgetOverspent` fires if there are more than this many times as many episodes as the
-target rate allows, and more than chance explains."""
+"""`AemonBudgetOverspent` fires if the number of episodes is larger than this factor times the
+number of false alarms that the target rate allows, and larger than chance explains."""
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _SCORE, _TRAIN = 'run="score"', 'run="train"'
@@ -77,9 +78,9 @@ def _episode(severity: str) -> Alert:
         "closes after enough calm records. An alert without an episode number stands for more "
         "episodes than can be listed.",
         runbook="See the records and the reasons: aemon episodes show {{ $labels.episode }}; aemon "
-        "anomalies {{ $labels.monitor }}. Acknowledge it: aemon episodes ack {{ $labels.episode }}. "
-        "If it is a false alarm: aemon feedback {{ $labels.monitor }} false_alarm --episode "
-        "{{ $labels.episode }}.",
+        "anomalies {{ $labels.monitor }}. Acknowledge the episode: aemon episodes ack "
+        "{{ $labels.episode }}. If the episode is a false alarm: aemon feedback "
+        "{{ $labels.monitor }} false_alarm --episode {{ $labels.episode }}.",
         fires=played({"state": "open"}, 0),
         calm=(
             Played(
@@ -158,9 +159,9 @@ DETECTOR_ALERTS = (
         expression=_overspent,
         hold=two_runs,
         summary="{{ $labels.monitor }} reports far more episodes than its target rate allows",
-        description=f"There were more than {OVERSPENT} times as many episodes as the target rate "
-        "allows false alarms, and more than chance explains. Normal data has changed, or there are "
-        "many faults.",
+        description=f"The number of episodes is more than {OVERSPENT} times the number of false "
+        "alarms that the target rate allows, and more than chance explains. Normal data has "
+        "changed, or there are many faults.",
         runbook="Compare the days: SELECT * FROM alarm_budget WHERE monitor = '{{ $labels.monitor "
         "}}' ORDER BY day DESC. Mark false alarms with aemon feedback; the next training uses them.",
         fires=_played_budget(5),

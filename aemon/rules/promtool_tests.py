@@ -11,7 +11,7 @@ from aemon.rules.rule_files import Group, annotations, as_yaml, rule_labels
 
 SHORTEST_STEP = timedelta(seconds=15)
 LONGEST_STEP = timedelta(minutes=4)
-"""The longest time between samples: without one for five minutes, a series counts as gone."""
+"""The longest time between samples: a series without a sample for five minutes counts as gone."""
 
 EVALUATIONS = 300
 """Approximate number of evaluations in the longest test, which may cover months of a schedule."""
@@ -23,7 +23,7 @@ MONITOR = "a_monitor"
 def promtool_tests(groups: Sequence[Group], rules_file: str, link: str) -> str:
     """Return the text of a promtool file that tests each alert of each group.
 
-    An alert must fire on series that require it, and be silent on calm series.
+    An alert must fire on its series `fires`, and must be silent on its series `calm`.
 
     Args:
         groups: groups of alerting rules, as in the rules file.

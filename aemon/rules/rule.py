@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 from aemon.clock import format_duration
 
 WINDOW_RUNS = 10
-"""Number of a monitor's runs in the window over which a rule counts."""
+"""A rule counts runs in a window that holds this number of a monitor's runs."""
 
 LEAST_WINDOW = timedelta(minutes=10)
 BUDGET_RUNS = 20
@@ -62,17 +62,17 @@ class Scope:
         return f"{name}{{{joined}}}" if joined else name
 
     def not_notified(self, severity: str) -> tuple[str, ...]:
-        """Return a matcher that excludes monitors whose episodes `notify` reports, if any."""
+        """Return a matcher without the monitors whose episodes `notify` reports; empty if none."""
         names = self.notified.get(severity, ())
         return (_monitor_matcher("!~", names),) if names else ()
 
     def needs(self, severity: str) -> bool:
-        """Return whether a rule must report episodes of a severity, because `notify` omits some."""
+        """Return whether a rule reports episodes of a severity that `notify` does not report."""
         names = self.notified.get(severity, ())
         return names is not None and not (self.monitors and set(self.monitors) <= set(names))
 
     def most(self, name: str, *matchers: str) -> str:
-        """Return PromQL for one number for each monitor: the largest that any daemon exports."""
+        """Return PromQL for one number for each monitor: the largest number of all daemons."""
         return f"max by (monitor) ({self.series(name, *matchers)})"
 
     def grown(self, window: str, name: str, *matchers: str) -> str:
@@ -127,7 +127,8 @@ class Alert:
 
     Attributes:
         name: the name of the alert.
-        severity: `critical` if action is needed now, `warning` if today; `info` is for reference.
+        severity: `critical` if action is needed now, `warning` if action is needed today; `info` is
+            for reference.
         expression: the PromQL expression of the rule.
         hold: how long the expression must hold before the alert fires.
         summary: one line; `{{ $labels.monitor }}` stands for the monitor.
@@ -136,9 +137,10 @@ class Alert:
         fires: series on which the alert must fire, after `after` and `hold`.
         calm: series on which the alert must not fire.
         after: how long a test plays `fires` until the expression holds.
-        waits: whether the alert must be silent after half of `after` and `hold`.
-        carries: labels of the expression's result, beside the labels of the rule.
-        becomes: for templates in texts that Prometheus fills: template -> its value in the test.
+        waits: whether a test also checks that the alert is silent after half of `after` + `hold`.
+        carries: labels of the expression's result, in addition to the labels of the rule.
+        becomes: template in the texts -> the text by which Prometheus replaces the template in the
+            test.
         episodes_of: the severity of the episodes that the alert reports unless `notify` reports
             them; empty for an alert that reports no episodes.
     """

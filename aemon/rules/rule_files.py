@@ -19,7 +19,9 @@ from aemon.rules.run_rules import RUN_ALERTS
 LADDER = tuple(
     timedelta(seconds=seconds) for seconds in (15, 60, 300, 900, 3600, 21_600, 86_400, 604_800)
 )
-"""Pauses are rounded up to these steps if a configuration has more pauses than there are steps."""
+"""If a configuration has more different pauses than these values, each pause is rounded up to one
+of these values.
+"""
 
 _MINUTE = timedelta(minutes=1)
 
@@ -89,8 +91,8 @@ def _label_sets(
 ) -> Iterator[tuple[Mapping[str, str], tuple[str, ...], tuple[str, ...]]]:
     """Yield (labels, monitors with these labels, monitors with other labels).
 
-    The first item is for all monitors without labels: it has no labels and names no monitors, and
-    its last part names all monitors with labels.
+    The first item is for all monitors without labels: its labels and its monitors are empty, and
+    its last part has the names of all monitors with labels.
     """
     having: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for name, settings in config.monitors.items():

@@ -24,7 +24,7 @@ def _played_age(scope: Scope) -> timedelta:
 
 
 def _played_runs(scope: Scope, outcome: str, share: float) -> tuple[Played, ...]:
-    """Return series for a test: one scoring run in each pause, and a share has this outcome."""
+    """Return series for a test: a scoring run in each pause; a share of the runs has `outcome`."""
     rate = 1 / scope.usual.total_seconds()
     return (
         Played("aemon_runs_total", {"run": "score", "outcome": "ok"}, 0, rate * (1 - share)),
@@ -43,9 +43,9 @@ def _counted_at(scope: Scope) -> timedelta:
 
 
 def _late(scope: Scope) -> str:
-    """Return PromQL that selects the monitors whose run is late, by each monitor's schedule.
+    """Return PromQL that selects the monitors whose scoring run is overdue by their schedule.
 
-    A monitor whose schedule has no runs at night is not late in the morning.
+    So a monitor whose schedule has no runs at night is not overdue in the morning.
     """
     late = scope.most("aemon_run_late_after_timestamp_seconds")
     return f"time() - {late} > {STALE_SECONDS}"
@@ -132,9 +132,9 @@ RUN_ALERTS = (
         hold=two_runs,
         summary="{{ $labels.monitor }}: its source has no new records",
         description="The newest record is older than stale_after: the program that writes the "
-        "records may have stopped, or they arrive with a long delay.",
+        "records may have stopped, or records arrive with a long delay.",
         runbook="aemon doctor shows the age of the newest record. Check whether records are still "
-        "written. If they come only at times, raise stale_after, or set it to never.",
+        "written. If records are rare, raise stale_after, or set it to never.",
         fires=lambda scope: (
             Played("aemon_source_newest_record_timestamp_seconds"),
             Played("aemon_source_stale_after_seconds", {}, _played_age(scope).total_seconds()),
@@ -152,10 +152,12 @@ RUN_ALERTS = (
         expression=lambda s: f"{s.most('aemon_entities_silent')} > 0",
         hold=two_runs,
         summary="{{ $labels.monitor }}: at least one entity sends no records",
-        description="It has sent none for longer than ever in training, while other entities send "
-        "records. A device, its sensor or its connection may be down.",
+        description="An entity has been silent for much longer than its longest pause in the "
+        "training records, while other entities send records. A device, its sensor or its "
+        "connection may be down.",
         runbook="aemon status names the silent entities. The next training forgets an entity that "
-        "was taken out of service. silent_after sets how long is too long, or never.",
+        "was taken out of service. silent_after sets after which time an entity counts as silent; "
+        "the value never turns this off.",
         fires=(Played("aemon_entities_silent", {}, 1),),
         calm=(Played("aemon_entities_silent", {}, 0),),
         waits=True,
@@ -166,8 +168,8 @@ RUN_ALERTS = (
         expression=lambda s: f"{s.most('aemon_records_rate_unusual')} > 0",
         hold=two_runs,
         summary="{{ $labels.monitor }}: an unusual number of records arrives",
-        description="Fewer than half of the smallest, or more than twice the largest number of "
-        "records of an equal period in training.",
+        description="The number is below half of the smallest number, or above twice the largest "
+        "number, that the training records have in a period of this length.",
         runbook="aemon status shows the number. Check whether records are lost on the way, or sent "
         "twice. watch_rate: false turns this off.",
         fires=(Played("aemon_records_rate_unusual", {}, 1),),
@@ -182,8 +184,8 @@ RUN_ALERTS = (
         ),
         hold=MINUTE,
         summary="{{ $labels.monitor }}: many scoring runs fail",
-        description=f"More than {FAILED_SHARE:.0%} of its last runs failed. Records that they did "
-        "not read are read later.",
+        description=f"More than {FAILED_SHARE:.0%} of the monitor's last runs failed. Records that "
+        "a failed run did not read are read later.",
         runbook="The reason is in the ledger: SELECT finished_at, outcome, reason FROM runs WHERE "
         "monitor = '{{ $labels.monitor }}' ORDER BY finished_at DESC; aemon doctor shows it, too.",
         fires=lambda scope: _played_runs(scope, "failed", 0.9),

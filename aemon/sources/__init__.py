@@ -1,1 +1,1 @@
-"""Sources of records: one folder for each kind; all kinds have the protocols of `source.py`."""
+"""Sources of records: one folder for each kind; each kind implements a protocol of `source.py`."""

@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Piece(Generic[Item]):
-    """The items of one `take`, oldest first; `more` and `lost` have the meaning as in `Arrived`."""
+    """The items of one `take`, oldest first; `more` and `lost` mean the same as in `Arrived`."""
 
     items: list[Item]
     more: bool

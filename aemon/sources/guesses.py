@@ -1,4 +1,4 @@
-"""Guesses for a first configuration: the keys of a source, and the reason for each key.
+"""The guessed keys of a source for a first configuration, and the reason for each key.
 
 The guesses are made from the first records of the source.
 """
@@ -22,10 +22,10 @@ from aemon.times.text_times import is_date_alone
 Times = npt.NDArray[np.datetime64]
 
 SAMPLE = 2_000
-"""Records read to guess from."""
+"""Number of records from which the keys are guessed."""
 
 MOST_GUESSED = 5
-"""Monitors in a first configuration; further tables or series are listed in a comment."""
+"""Largest number of monitors in a first configuration; a comment lists further tables or series."""
 
 _READABLE = 0.95  # share of a column's values that must be times
 _MOST_ENTITIES = 200
@@ -143,9 +143,9 @@ def guess_entity(
             continue
         pairs = pd.DataFrame({"time": times, "entity": column.to_numpy()})
         if repeated and not pairs.duplicated().any():
-            return name, f"records of the same time differ in it; {count} different values"
+            return name, f"distinguishes records of the same time; {count} different values"
         if named is None and _ENTITY_NAME.search(name):
-            named = name, f"by its name; {count} different values in {len(sample)} records"
+            named = name, f"has a usual name; {count} different values in {len(sample)} records"
     return named
 
 
@@ -162,7 +162,7 @@ def guess_pause(times: Times) -> tuple[timedelta, str]:
 
 
 def monitor_name(text: str, taken: Sequence[str] = ()) -> str:
-    """Return a plain name for a monitor that differs from the names already taken.
+    """Return a plain name for a monitor; the name is none of the names already taken.
 
     >>> monitor_name("public.Pump readings!")
     'Pump_readings'
@@ -180,7 +180,7 @@ def monitor_name(text: str, taken: Sequence[str] = ()) -> str:
 
 
 def carry_no_zone(column: pd.Series) -> bool:
-    """Return whether the times of a column have no zone, so that aemon must assume one."""
+    """Return whether the times of a column have no zone; aemon must then assume a zone."""
     if isinstance(column.dtype, pd.DatetimeTZDtype) or pd.api.types.is_numeric_dtype(column):
         return False
     texts = column.dropna().astype(str).head(20)
@@ -226,9 +226,9 @@ def guess_of_files(
         path: a file, a folder or a pattern.
         files: the files that the path names.
         sample: the first records.
-        keys: further keys of the source and their values, with its `kind`; without path and roles.
-        also: text for the note on several files: what else several files may mean, beside one
-            file for each device.
+        keys: further keys of the source and their values: `kind` and others, but not the path and
+            the roles.
+        also: end of the note about several files, such as advice on one file for each measurement.
 
     Raises:
         SourceConfigError: no column holds times.
@@ -237,7 +237,7 @@ def guess_of_files(
     found = guess_time(sample)
     if found is None:
         raise SourceConfigError(
-            f"{first}: no column holds times that can be read in one way only",
+            f"{first}: no column holds times with only one possible meaning",
             todo=f"the columns are: {', '.join(map(str, sample))}; write the source by hand, with "
             "a time_format",
         )
@@ -252,8 +252,8 @@ def guess_of_files(
     notes = zone_notes(sample[times[0]])
     if len(files) > 1:
         notes.append(
-            f"{len(files)} files are read; these keys are guessed from {first.name}. With one file "
-            f"for each device, write entity: {{from_path: ...}}{also}"
+            f"{len(files)} files are read; these keys are guessed from {first.name}. If each file "
+            f"belongs to one device, write entity: {{from_path: ...}}{also}"
         )
     guess = Guess(
         monitor=monitor_name(path.stem.replace(".", "_").strip("*") or path.parent.name),
@@ -269,7 +269,7 @@ def guess_of_files(
 def zone_notes(column: "pd.Series[Any]") -> list[str]:
     """Return a note if the times of a column have no time zone; otherwise an empty list."""
     if carry_no_zone(column):
-        return ["times carry no zone: aemon assumes UTC; for another zone, set timezone"]
+        return ["times have no zone: aemon assumes UTC; for another zone, set timezone"]
     return []
 
 

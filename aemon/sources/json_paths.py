@@ -52,7 +52,7 @@ def read_path(text: str) -> JsonPath:
 
 
 def value_at(path: JsonPath, document: Any) -> Any:
-    """Return the value that a path leads to; `ABSENT` if it leads to no value.
+    """Return the value that a path leads to; `ABSENT` if the path leads to no value.
 
     >>> value_at(("values", 0), {"values": [4.0]}), value_at(("flow",), [1]) is ABSENT
     (4.0, True)

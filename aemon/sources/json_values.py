@@ -1,4 +1,7 @@
-"""Values of JSON messages: reading the document and its plain members, and the error for faults."""
+"""Functions that parse a JSON message and read its plain values, and the error for bad messages.
+
+A plain value is a value that is not an object or a list.
+"""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -8,7 +11,7 @@ from typing import Any
 from aemon.sources.json_paths import ABSENT, JsonPath, value_at
 
 MOST_COLUMNS = 1_000
-"""Different column names accepted from all messages together: a message may hold any name."""
+"""Largest number of different column names in all messages together; further names are refused."""
 
 NOT_TEXT, NOT_JSON, NOT_PLAIN = "not_text", "not_json", "not_plain"
 NO_VALUE, TOO_MANY_COLUMNS = "no_value", "too_many_columns"
@@ -35,7 +38,7 @@ class ColumnNames:
         return True
 
     def gather(self, found: Iterable[tuple[str, Any]], columns: dict[str, Any]) -> set[str]:
-        """Add the plain values of a message to its columns; return why others were not added.
+        """Add plain values of a message to `columns`; return the reasons for values not added.
 
         Args:
             found: name and value; `ABSENT` for a value that the message does not have.
@@ -61,8 +64,8 @@ class Reading:
     Attributes:
         entity: entity of the record; empty if the settings name no entity.
         columns: column -> value: a number, a boolean, text, or None for a missing value.
-        time: the event time in the form that the message has; None if the message has none.
-        key: key of the record; None if the message has none.
+        time: the event time, converted no further than JSON; None if the message has no time.
+        key: key of the record; None if the message has no key.
         problems: the reasons why some of the columns could not be read.
     """
 

@@ -1,4 +1,4 @@
-"""The error for a client library that is not installed, and that an extra of aemon contains."""
+"""The error for a client library that is not installed; an extra of aemon installs it."""
 
 from collections.abc import Mapping
 
@@ -10,13 +10,13 @@ def missing_package(
 ) -> Exception:
     """Return the error to raise for a missing module.
 
-    For a client library this is a configuration error that says what to install; any other missing
-    module is a fault, and its error is returned unchanged.
+    If a client library is missing, the error is a configuration error that says what to install.
+    Any other missing module is a fault in aemon, and `error` is returned unchanged.
 
     Args:
         error: the error of the import.
         kind: kind of the source, which is also the name of the extra.
-        packages: module -> package, of the client libraries.
+        packages: module of a client library -> package that installs the module.
     """
     package = packages.get((error.name or "").partition(".")[0])
     if package is None:

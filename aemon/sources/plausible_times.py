@@ -1,4 +1,4 @@
-"""Checks of event times: the last record with a plausible time, and the last readable time."""
+"""Finds the last record with a plausible time, and the last readable time."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,15 +10,15 @@ from aemon.times.event_times import EARLIEST, LATEST
 Times = npt.NDArray[np.datetime64]
 
 BELIEVED_AHEAD = timedelta(days=366)
-"""An event time further ahead of the clock is a mistake, such as the year 9999 or 2099."""
+"""An event time further ahead of the clock than this is a mistake, such as the year 2099."""
 
 
 def believable(times: Times, now: datetime, *, more: bool) -> int:
-    """Return how many of N records to read: up to the last record that may be the watermark.
+    """Return the number of records to read: up to the last record that may be the watermark.
 
     A record with a time too far ahead cannot be the watermark, because all later records would
-    be older than the watermark and never be read. A record with an unreadable time (NaT) can be
-    the watermark only if `more` records follow.
+    be older than the watermark and would never be read. A record with an unreadable time (NaT)
+    can be the watermark only if `more` records follow.
 
     Args:
         times: (N,) event times in reading order.
@@ -31,7 +31,7 @@ def believable(times: Times, now: datetime, *, more: bool) -> int:
 
 
 def last_time(times: Times) -> datetime | None:
-    """Return the last readable one of N event times, aware UTC; None if none is readable."""
+    """Return the last readable time of N event times, aware UTC; None if no time is readable."""
     readable = times[~np.isnat(times) & (times >= EARLIEST) & (times <= LATEST)]
     if not len(readable):
         return None

@@ -1,4 +1,4 @@
-"""Sampling in a thread at a steady pace, for values whose past cannot be read."""
+"""Takes samples in a thread at a steady pace, of values whose past cannot be read."""
 
 import logging
 import threading
@@ -23,7 +23,7 @@ class Sampler(Generic[Item]):
     Args:
         name: name of the thing that is sampled, for logs and for the thread.
         sample: function that takes one sample. It returns None if there is no sample yet: a rate
-            compares two readings, so the first reading gives none.
+            compares two readings, so the first reading gives no sample.
         pause: time between two samples.
         most: maximum number of samples held in memory.
     """
@@ -36,7 +36,7 @@ class Sampler(Generic[Item]):
         self._pause_seconds = pause.total_seconds()
         self._arrivals: Arrivals[Item] = Arrivals(most)
         self._state = threading.Lock()  # guards the thread, which starts once
-        self._sampling = threading.Lock()  # one sample at a time: rates compare successive ones
+        self._sampling = threading.Lock()  # one sample at a time: a rate compares two readings
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -74,7 +74,7 @@ class Sampler(Generic[Item]):
         while True:
             try:
                 self.take_sample()
-            except Exception:  # noqa: BLE001 -- the thread must live on
+            except Exception:  # noqa: BLE001 -- the thread must continue
                 _log.exception("%s could not be sampled", self._name)
             if self._stop.wait(self._pause_seconds):
                 return

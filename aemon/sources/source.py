@@ -21,9 +21,9 @@ class Fetched:
     Attributes:
         table: records in reading order, with at least the columns of the source's roles.
         watermark: the position of the table's last record; unchanged if the table is empty.
-        more: whether a second read would return further records at once.
+        more: whether a second read would return further records now.
         waiting: number of records after the watermark that were not returned, because their time is
-            unreadable or implausibly far ahead. As a watermark they would hide all later records.
+            unreadable or implausibly far ahead. As watermarks, such times would hide later records.
         warnings: sentences about this read that a person should see.
         times: (N,) event times of the table, read by the roles; None if the source has not read
             the times.
@@ -56,17 +56,19 @@ class Arrived:
 
     Attributes:
         table: records in order of arrival, with at least the columns of the source's roles.
-        more: whether a second call would hand over further records at once.
+        more: whether a second call would hand over further records now.
         lost: number of records dropped since the last call, because the memory of the stream is
             bounded and the records were not taken in time.
         set_aside: received data that cannot be read.
         finish_before: set if the rows are parts of records. The inbox joins parts with the same
             entity and key; if a column has two values, the later value counts. Records received
-            before this time are complete and may be judged. None if each row is a whole record.
-        note: data about these records, for `resume` in a later process; None if there is none.
+            before this time are complete and may be judged. None if each row is a whole record. If
+            the settings make records from readings (`bucket`, `pivot`), a bucket may close only if
+            its last reading was received before this time; None if the stream cannot say.
+        note: data about these records, for `resume` in a later process; None if there is no data.
         done: function to call once these records and their note are in the store; calls are in
             the order of the `take`s. It acknowledges the records to the server or broker, and
-            raises nothing. None if that side keeps no records.
+            raises nothing. None if the server or broker keeps no records.
     """
 
     table: pd.DataFrame
@@ -107,10 +109,10 @@ class Replayable(Source, Protocol):
 
     @property
     def in_order_of_arrival(self) -> bool:
-        """Whether records are read in order of arrival, so that no new record is read too late."""
+        """Whether records are read in order of arrival; then new records follow the watermark."""
 
     def hides(self, mark: Watermark | None) -> bool:
-        """Return whether new records may be older than a watermark, where `fetch` misses them."""
+        """Return whether new records may be older than a watermark; `fetch` misses such records."""
 
     def recognises(self, mark: Watermark) -> bool:
         """Return whether the position of a watermark is in the form that this source writes."""
@@ -127,7 +129,7 @@ class Replayable(Source, Protocol):
 
 @runtime_checkable
 class ChecksApart(Protocol):
-    """A source that may hold records of several entities and may be unable to distinguish them."""
+    """A source that may hold records of several entities, and may not know the entity of each."""
 
     def check_apart(self) -> None:
         """Raise an error if the records of different entities cannot be distinguished.
@@ -157,8 +159,8 @@ class Stream(Source, Protocol):
 
         Args:
             notes: the newest notes in the store, oldest first; see `Arrived.note`.
-            wake: function that requests a `take` at once, from any thread. Otherwise `take` is
-                called within a second.
+            wake: function that requests an immediate `take`, from any thread. Without a request,
+                `take` is called within a second.
         """
 
     def take(self, limit: int) -> Arrived:

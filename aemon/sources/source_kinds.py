@@ -1,4 +1,4 @@
-"""Opening a source of any kind from its settings."""
+"""Opens a source of any kind from its settings."""
 
 import importlib
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from aemon.sources.source import ChecksApart, Replayable, Source, Stream
 
 
 def is_stream(settings: SourceSettings) -> bool:
-    """Return True for the settings of a stream, False for those of a replayable source."""
+    """Return True for the settings of a stream, False for the settings of a replayable source."""
     return settings.is_stream
 
 
 def open_replayable(settings: SourceSettings, *, clock: Clock) -> Replayable:
-    """Open a replayable source; it connects and reads nothing before the first call.
+    """Open a replayable source; the source neither connects nor reads before the first call.
 
     Raises:
         SourceConfigError: the address is not valid, or its driver is not installed.
@@ -33,7 +33,7 @@ def open_replayable(settings: SourceSettings, *, clock: Clock) -> Replayable:
 
 
 def open_stream(settings: SourceSettings, *, clock: Clock) -> Stream:
-    """Open a stream; it does not listen before the first call.
+    """Open a stream; the stream does not listen before the first call.
 
     Raises:
         SourceConfigError: the address is not valid, or its driver is not installed.
@@ -67,6 +67,6 @@ def opener(settings: SourceSettings) -> Callable[[Any, Clock], Any]:
     except ModuleNotFoundError as error:
         raise SourceConfigError(
             f"a source of kind {settings.kind} needs the module {error.name}, which is not installed",
-            todo="install its package, or the extra of aemon that contains it",
+            todo="install the package with this module, or the extra of aemon that contains it",
         ) from None
     return found

@@ -1,4 +1,7 @@
-"""The form of a source's event times: found from its records, or reported as an error."""
+"""The form in which a source writes event times, as its records show it.
+
+If dates have several possible meanings, an error says so.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +13,7 @@ from aemon.frame import Roles
 from aemon.times.text_times import format_of, order_of, orders_of, read_text
 from aemon.times.time_apart import column_of_times
 
-_MOST = 0.5  # share of a block's texts; fewer dates of three numbers are probably mistakes
+_MOST = 0.5  # share of a block's texts; if fewer are dates of three numbers, these are mistakes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +22,8 @@ class Writing:
 
     Attributes:
         order: order of day, month and year in dates of three numbers; None without such dates.
-        times_apart: if the time column holds only dates: the column with the times of day.
+        times_apart: the column with the times of day if the time column holds only dates; else
+            None.
         example: a value of the column `times_apart`.
     """
 

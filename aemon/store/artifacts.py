@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import sqlalchemy as sa
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from aemon.errors import ArtifactError
+from aemon.store.schema.tables import artifacts as artifacts_table
+from aemon.store.store import Store
 
-_ENTRY = "aemon"  # name of the entry in the header's metadata, which can hold only text
+_ENTRY = "aemon"  # name of the one entry in the header's metadata; its value is text
 
 FORMAT_VERSION = 2
-"""Increased when the previous version of aemon could not read newly written artifacts."""
+"""The format of new artifacts. The number grows when older versions cannot read a new format."""
 
 OLDEST_READ = 2
 """The oldest format that is read. Detectors of format 1 used different measures of how unusual a
@@ -34,7 +37,7 @@ def pack(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) ->
 
 
 def digest(content: bytes) -> str:
-    """Return the sha256 of an artifact as hexadecimal text, which identifies the artifact."""
+    """Return the sha256 of an artifact as hexadecimal text; this hash identifies the artifact."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -45,9 +48,9 @@ def unpack(content: bytes, sha256: str) -> tuple[dict[str, npt.NDArray[Any]], di
         ArtifactError: the artifact was changed or cut, or was written by a newer aemon, or has a
             format before `OLDEST_READ`.
     """
-    todo = "train again with `aemon train`; the monitor's records are untouched"
+    todo = "train again with `aemon train`; the monitor's results stay"
     if digest(content) != sha256:
-        raise ArtifactError(f"artifact {sha256[:12]} is not what was stored", todo=todo)
+        raise ArtifactError(f"artifact {sha256[:12]} was changed after it was stored", todo=todo)
     try:
         noted = _noted(content)
         version = noted["format_version"]
@@ -58,9 +61,9 @@ def unpack(content: bytes, sha256: str) -> tuple[dict[str, npt.NDArray[Any]], di
             )
         if version < OLDEST_READ:
             raise ArtifactError(
-                f"artifact {sha256[:12]} has format {version} of an earlier aemon, this one reads "
+                f"artifact {sha256[:12]} has format {version} of an earlier aemon, this aemon reads "
                 f"{OLDEST_READ} and later",
-                todo="nothing: the daemon trains again by itself; or train with `aemon train`",
+                todo="wait: the daemon trains a new detector by itself; or run `aemon train`",
             )
         return load(content), noted["detector"]
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
@@ -72,3 +75,20 @@ def _noted(content: bytes) -> dict[str, Any]:
     text = content[_HEADER_LENGTH_BYTES : _HEADER_LENGTH_BYTES + length]
     noted: dict[str, Any] = json.loads(json.loads(text)["__metadata__"][_ENTRY])
     return noted
+
+
+def artifact(store: Store, sha256: str) -> bytes:
+    """Return the content of an artifact.
+
+    Raises:
+        ArtifactError: the store does not have the artifact.
+        StoreError: the database fails.
+    """
+    query = sa.select(artifacts_table.c.content).where(artifacts_table.c.sha256 == sha256)
+    with store.reading() as connection:
+        content = connection.execute(query).scalar()
+    if content is None:
+        raise ArtifactError(
+            f"artifact {sha256[:12]} is missing", todo="train again with `aemon train`"
+        )
+    return bytes(content)

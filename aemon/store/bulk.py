@@ -1,4 +1,4 @@
-"""Writing many rows: with COPY on PostgreSQL, with one prepared statement on SQLite.
+"""Writes many rows: with COPY on PostgreSQL, with one prepared statement on SQLite.
 
 Both ways use the database driver directly, on the connection of an open transaction. Each value is
 converted once.
@@ -79,7 +79,8 @@ def _converted(
 def _time_texts(times: Times, dialect: str) -> list[str]:
     """Return times as text for a database.
 
-    The whole array is converted at once, ten times as fast as datetime objects.
+    One call of NumPy converts the whole array: ten times as fast as the conversion of single
+    datetime objects.
 
     Args:
         times: (N,) datetime64 in UTC.
@@ -114,7 +115,7 @@ def _copy(
 ) -> None:
     driver: Any = connection.connection.driver_connection
     into, named = _names(connection, table, columns)
-    # As SQLAlchemy's inserts, but errors show only the cause and no values.
+    # Errors of this bulk write show only the cause and no values: see `store_errors`.
     with driver.cursor() as cursor, cursor.copy(f"COPY {into} ({named}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)

@@ -14,11 +14,16 @@ from aemon.store.schema.tables import episodes, notifications, receivers
 from aemon.store.store import Row, Store
 
 FEW = 3
-"""Up to this number of episodes, a backlog is notified one by one; a larger one as one summary."""
+"""The largest backlog, in episodes, in which each episode gets its own notification.
+
+A larger backlog gets one summary.
+"""
 
 
 def known_since(store: Store, receiver: str) -> datetime:
-    """Return the time from which a receiver is notified of episodes; store now for a new receiver.
+    """Return the time since which a receiver is notified.
+
+    If no time is stored for the receiver yet, store and return the present time.
 
     Raises:
         StoreError: the database fails.
@@ -61,8 +66,9 @@ def note_sent(
 ) -> None:
     """Mark a notification as sent.
 
-    For the event `opened`, also store an `expected` notification for the end of the episode. For
-    `escalated`, raise the severity of the expected notification.
+    For the event `opened`, also store a notification of the episode's end, in the state `expected`:
+    it is not sent before the episode ends. For the event `escalated`, raise the severity of this
+    stored notification.
 
     Raises:
         StoreError: the database fails.
@@ -251,12 +257,12 @@ def summed_up(store: Store, rules: Rules, notification: Notification) -> list[Ro
 def _of_backlogs(
     connection: sa.Connection, rules: Rules, since: datetime, *, covered: bool = False
 ) -> Iterator[Row]:
-    """Yield episodes of backlogs that have no notification of their own, found at `since` or later.
+    """Yield episodes of backlogs that were found at `since` or later and have no own notification.
 
     Args:
         connection: an open connection.
         rules: the rules of the receiver.
-        since: earliest time of detection.
+        since: only episodes that were found at this time or later.
         covered: True to include episodes that a stored summary covers.
     """
     opened = sa.and_(

@@ -7,7 +7,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aemon.errors import ArtifactError
 from aemon.records import DetectorState, Watermark
 from aemon.store import artifacts
 from aemon.store.schema.junk import rate_of, word_of
@@ -19,7 +18,7 @@ from aemon.store.succession import begin_trial, set_state, take_turns
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewDetector:
-    """A trained detector that is not in the store yet, with the values of its rows."""
+    """A trained detector that is not stored yet, with the values for its new rows."""
 
     artifact: bytes
     columns: Mapping[str, Any]  # provenance: columns of table `detectors`
@@ -28,7 +27,7 @@ class NewDetector:
     source: str = ""  # identity of the source of the watermark
     applied: tuple[int, ...] = ()  # ids of the feedback that the training used
     asked_by: str = ""  # the command or rule that requested the training
-    on_trial: bool = False  # whether to put it on trial, if the monitor has an active detector
+    on_trial: bool = False  # True to begin a trial, if the monitor has an active detector
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,26 +80,27 @@ _JUDGING = (DetectorState.ACTIVE, DetectorState.SHADOW)
 def save_detector(
     store: Store, monitor: str, new: NewDetector, *, after: int | None = None
 ) -> SavedDetector:
-    """Store a detector and make it the active detector, or put it on trial with `on_trial`.
+    """Store a new detector as the active detector, or put the new detector on trial.
 
-    A detector that is on trial is rejected, because the new detector has more training records.
+    The detector is put on trial if `new.on_trial` is True and the monitor has an active detector.
+    An earlier detector on trial is rejected, because the new detector has more training records.
 
     Args:
         store: the store.
         monitor: name of the monitor.
         new: the detector.
-        after: the newest version that the caller knows, 0 for none; None skips this check.
+        after: the newest version that the caller knows, 0 if the caller knows no detector. If the
+            store has a newer version, an error is raised. None skips this check.
 
     Raises:
         StaleWatermarkError: another detector was stored meanwhile; nothing was written.
         StoreError: the database fails.
     """
-    now = store.now()
-    own = detectors.c.monitor == monitor
+    now, own = store.now(), detectors.c.monitor == monitor
     with store.writing() as connection:
         take_turns(connection, monitor)
-        newest = connection.execute(sa.select(sa.func.max(detectors.c.version)).where(own))
-        version = (newest.scalar() or 0) + 1
+        newest = sa.select(sa.func.max(detectors.c.version)).where(own)
+        version = (connection.execute(newest).scalar() or 0) + 1
         if after is not None and version != after + 1:
             raise StaleWatermarkError(
                 f"{monitor}: another daemon has trained detector {version - 1}"
@@ -158,7 +158,7 @@ def _write(
 
 
 def _use_feedback(connection: sa.Connection, ids: Sequence[int], detector_id: int) -> None:
-    """Write on feedback entries the first detector that was trained with them."""
+    """Store a detector's id in feedback entries that no earlier detector was trained with."""
     for start in range(0, len(ids), KEYS_AT_ONCE):
         some = feedback.c.id.in_(ids[start : start + KEYS_AT_ONCE])
         connection.execute(
@@ -171,7 +171,7 @@ def _use_feedback(connection: sa.Connection, ids: Sequence[int], detector_id: in
 def _set_first_watermark(
     store: Store, connection: sa.Connection, monitor: str, source: str, to: Watermark
 ) -> None:
-    """Set the first watermark of a monitor, after the training records; keep an existing one."""
+    """Set the watermark of a monitor to `to`, if the monitor has no watermark yet."""
     has_mark = connection.execute(
         sa.select(watermarks.c.monitor).where(watermarks.c.monitor == monitor)
     ).one_or_none()
@@ -182,7 +182,7 @@ def _set_first_watermark(
 def _inserted(connection: sa.Connection, insert: sa.Insert) -> int:
     key = connection.execute(insert).inserted_primary_key
     if key is None:
-        raise RuntimeError("an insert of one row has a key")
+        raise RuntimeError("the insert of one row returned no key")
     return int(key[0])
 
 
@@ -198,7 +198,9 @@ def newest_version(store: Store, monitor: str) -> int:
 
 
 def newest_learning(store: Store, monitor: str) -> tuple[int, str] | None:
-    """Return (id, hash of settings) of the newest detector of a monitor, in any state, or None.
+    """Return (id, hash of settings) of a monitor's newest detector; None without a detector.
+
+    The state of the detector does not matter.
 
     Raises:
         StoreError: the database fails.
@@ -215,7 +217,7 @@ def newest_learning(store: Store, monitor: str) -> tuple[int, str] | None:
 
 
 def active_detector(store: Store, monitor: str) -> StoredDetector | None:
-    """Return the active detector of a monitor, with its newest threshold; None without one.
+    """Return the active detector of a monitor with its newest threshold; None without a detector.
 
     Raises:
         StoreError: the database fails.
@@ -266,6 +268,9 @@ def judging_of(
     return found
 
 
+_CONVERTED = ("state", "state_at")
+
+
 def stored_detector(row: Mapping[str, Any]) -> StoredDetector:
     """Return a row of `detector_row` or `detector_rows` as a `StoredDetector`."""
     names = (name for name in StoredDetector.__slots__ if name not in ("state", "state_at"))
@@ -291,7 +296,7 @@ def detector_row(store: Store, monitor: str, version: int) -> dict[str, Any] | N
 
 
 def detector_rows(store: Store, monitor: str) -> list[dict[str, Any]]:
-    """Return all columns of all detectors of a monitor, with newest thresholds, oldest first.
+    """Return all columns of a monitor's detectors and of their newest thresholds, oldest first.
 
     Raises:
         StoreError: the database fails.
@@ -306,7 +311,7 @@ def detector_rows(store: Store, monitor: str) -> list[dict[str, Any]]:
 
 
 def _with_threshold() -> sa.Select[Any]:
-    """Return a query for detectors joined with their thresholds, sorted from newest threshold."""
+    """Return a query for detectors joined with their thresholds; newer thresholds come first."""
     return (
         sa.select(
             detectors,
@@ -319,23 +324,6 @@ def _with_threshold() -> sa.Select[Any]:
         .join(thresholds, thresholds.c.detector_id == detectors.c.id)
         .order_by(thresholds.c.id.desc())
     )
-
-
-def artifact(store: Store, sha256: str) -> bytes:
-    """Return the content of an artifact.
-
-    Raises:
-        ArtifactError: the store does not have the artifact.
-        StoreError: the database fails.
-    """
-    query = sa.select(artifacts_table.c.content).where(artifacts_table.c.sha256 == sha256)
-    with store.reading() as connection:
-        content = connection.execute(query).scalar()
-    if content is None:
-        raise ArtifactError(
-            f"artifact {sha256[:12]} is missing", todo="train again with `aemon train`"
-        )
-    return bytes(content)
 
 
 def manifest_of(store: Store, detector_id: int) -> dict[str, Any] | None:

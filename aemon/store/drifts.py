@@ -1,4 +1,4 @@
-"""Drifts in the store, and the stored state of each monitor about its recent judged records."""
+"""Drifts in the store, and the state that each monitor computes from its judged records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from aemon.store.store import Store
 class DriftKind(StrEnum):
     """The kind of a drift."""
 
-    SCORES = "scores"  # most scores changed: records are more unusual, or less, than before
+    SCORES = "scores"  # most scores changed: records are more or less unusual than before
     COLUMN = "column"  # the values of one column changed
     SHIFT = "shift"  # level shift: nearly all records have been flagged for a long time
 
@@ -37,7 +37,7 @@ class Drift:
         reason: the drift in plain words.
         feature: name of the column; empty if the drift is not about one column.
         entity: name of the entity; empty if the drift is about all entities.
-        detector_id: id of the detector; the data differ from its training records.
+        detector_id: id of the detector whose training records differ from the newer records.
         learned: whether a later detector has learned the new level.
     """
 
@@ -158,9 +158,9 @@ def end_drifts(
 
 
 def live_state(store: Store, monitor: str) -> tuple[int, dict[str, Any]] | None:
-    """Return (detector id, state) of a monitor: the detector that judged last, and stored state.
+    """Return (detector id, state) of a monitor; None if the monitor has no stored state.
 
-    Return None if the monitor has no stored state.
+    The id is the id of the detector that judged last.
 
     Raises:
         StoreError: the database fails.
@@ -174,7 +174,7 @@ def live_state(store: Store, monitor: str) -> tuple[int, dict[str, Any]] | None:
 
 
 def unusual_traffic(connection: sa.Connection, monitor: str) -> tuple[str, ...]:
-    """Return the findings about an unusual arrival of records of a monitor, one sentence each."""
+    """Return one sentence for each unusual finding about the arrival of a monitor's records."""
     query = sa.select(live_states.c.state).where(live_states.c.monitor == monitor)
     state = connection.execute(query).scalar()
     noted = state.get("traffic") if isinstance(state, dict) else None
@@ -189,7 +189,7 @@ def write_live_state(
     state: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    """Write the state of a monitor about its judged records, in the transaction of the verdicts."""
+    """Write the state of a monitor, in the transaction that writes the verdicts."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     values = {"detector_id": detector_id, "state": dict(state), "updated_at": now}
     insert = dialect.insert(live_states).values(monitor=monitor, **values)

@@ -26,12 +26,13 @@ _LIBPQ: dict[str, int | str] = {
     "tcp_user_timeout": 60_000,  # milliseconds
 }
 _ABOUT_ROWS = ("22", "23", "54")
-"""PostgreSQL's error classes for errors of rows: invalid data, constraints, limits of size."""
-READ_ONLY = "aemon_read_only"  # execution option: SQLite's write lock is not taken
+"""The first two characters of PostgreSQL's codes for errors that rows cause: invalid data (22),
+violated constraints (23), exceeded limits of size (54)."""
+READ_ONLY = "aemon_read_only"  # execution option: the connection takes no write lock of SQLite
 
 
 def store_url(text: str) -> URL:
-    """Parse a store's URL; plain `postgresql://` means psycopg 3.
+    """Parse a store's URL; `postgresql://` without a driver selects psycopg 3.
 
     Raises:
         ConfigError: the text is not a database URL, or aemon does not support the database.
@@ -69,7 +70,7 @@ def open_engine(text: str, replica: str | None = None) -> sa.Engine:
     """
     url = store_url(text)
     sqlite = url.get_backend_name() == "sqlite"
-    # Without `hide_parameters`, errors show the values of statements: records appear in logs.
+    # Without `hide_parameters`, error texts and logs would show values of records.
     options: dict[str, Any] = {"pool_pre_ping": not sqlite, "hide_parameters": True}
     if sqlite:
         options["connect_args"] = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
@@ -92,7 +93,7 @@ def open_engine(text: str, replica: str | None = None) -> sa.Engine:
         sa.event.listen(engine, "begin", file.check)
         sa.event.listen(engine, "begin", _begin_sqlite)
     elif engine.driver == "psycopg":
-        sa.event.listen(engine, "connect", read_far_times)  # feedback may end at infinity
+        sa.event.listen(engine, "connect", read_far_times)  # the end of feedback may be `infinity`
     return engine
 
 
@@ -100,7 +101,7 @@ _REPLACED = "its file was deleted or replaced since it was opened"
 
 
 class _SameFile:
-    """The SQLite file that an engine opened first; the engine may use no other file.
+    """The SQLite file that an engine opened first; the engine must not use any other file.
 
     If the file is deleted, SQLite continues to write into the deleted file, and a new connection
     creates an empty file at the same path. All results would be lost without a message.
@@ -187,14 +188,14 @@ def store_errors(engine: sa.Engine) -> Iterator[None]:
     """Turn errors of a database into errors of aemon, which name the store without its password.
 
     Raises:
-        RefusedError: the database refuses the rows; to try again does not help.
-        StoreError: the database is unreachable, busy or full; to try again may help.
+        RefusedError: the database refuses the rows; another attempt does not help.
+        StoreError: the database is unreachable, busy or full; another attempt may help.
     """
     try:
         yield
     except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
         orig = error.orig if isinstance(error, DBAPIError) else error
-        # An error of the driver, from a bulk write, shows values of rows after its first line.
+        # After a bulk write, the text of a driver's error has values of rows after its first line.
         text = str(orig) if isinstance(error, SQLAlchemyError) else str(orig).split("\n")[0]
         cause = without_secrets(text, engine.url) or type(orig).__name__
         dbapi = engine.dialect.loaded_dbapi
@@ -214,8 +215,8 @@ def _advice(cause: str) -> str:
         return "put the file back, or restart aemon to continue with the present file"
     if "unable to open database file" in cause:
         return (
-            "allow the user that aemon runs as to enter the file's folder and to write into it, "
-            "or raise the limit of open files (ulimit -n)"
+            "give the user account of aemon the right to enter the file's folder and to write into "
+            "this folder, or raise the limit of open files (ulimit -n)"
         )
     if "already exists" in cause:
         return "the database holds tables of another program: choose another database"

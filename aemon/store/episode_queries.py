@@ -63,9 +63,9 @@ class EpisodesWanted(TypedDict, total=False):
         number: id of the only episode to return.
         entity: only episodes of this entity.
         states: only episodes in one of these states.
-        since: only episodes that ended, so far, at or after this time.
+        since: only episodes whose last anomaly so far is at or after this time.
         until: only episodes that began before this time.
-        after: (time of the begin, id) of an episode; only episodes after it in the list.
+        after: (time of the begin, id) of an episode; only episodes after this episode in the list.
     """
 
     number: int | None
@@ -171,13 +171,17 @@ def _noted(note: str) -> dict[str, str]:
 
 
 def _change(store: Store, number: int, values: dict[str, Any]) -> None:
-    # A scoring run that continues the episode locks its row, and writes different columns.
+    # A scoring run may continue the episode meanwhile: the run locks the episode's row, and it
+    # writes other columns.
     with store.writing() as connection:
         connection.execute(sa.update(episodes).where(episodes.c.id == number).values(values))
 
 
 def records_of(connection: sa.Connection, number: int) -> list[Identity]:
-    """Return (entity, record key) of the records of an episode whose newest verdict flags them."""
+    """Return (entity, record key) of the records of an episode that are still flagged.
+
+    The newest verdict on a record decides whether the record is flagged.
+    """
     same = (
         anomalies.c[name] == scores.c[name]
         for name in ("monitor", "record_key", "entity", "revision", "event_time")

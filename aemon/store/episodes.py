@@ -33,7 +33,7 @@ NOT_ENDED = (EpisodeState.FORMING, EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
 
 
 def open_episodes(connection: sa.Connection, monitor: str) -> dict[str, Episode]:
-    """Return entity -> its episode that has not ended: forming, open or acknowledged.
+    """Return entity -> episode, for the episodes that are forming, open or acknowledged.
 
     Lock the rows, so that no person changes the episodes until the transaction ends.
     """
@@ -49,19 +49,22 @@ def open_episodes(connection: sa.Connection, monitor: str) -> dict[str, Episode]
 
 NOT_CLOSED = (EpisodeState.OPEN, EpisodeState.ACKNOWLEDGED)
 MOST_NAMED = 20
-"""The largest number of episodes that are named for a monitor and severity; the rest is counted."""
+"""The largest number of episodes that are named, for each monitor and severity.
+
+A named episode is shown with its id and entity. Further episodes are only counted.
+"""
 
 NAMED_FOR = timedelta(minutes=5)
-"""For this time after it was opened, an episode is named even if it is closed."""
+"""An episode that was opened less than this time ago is named, even if it is closed."""
 
 
 def count_open(connection: sa.Connection, monitor: str, at: datetime) -> OpenEpisodes:
-    """Return the numbers of episodes that are notified and not closed, and named episodes.
+    """Return the numbers of notified episodes that are not closed, and the named episodes.
 
     Args:
         connection: an open connection.
         monitor: name of the monitor.
-        at: the present time; closed episodes that opened recently are named, too.
+        at: the present time; closed episodes that were opened recently are named, too.
     """
     return counts_open(connection, [monitor], at)[monitor]
 
@@ -104,7 +107,10 @@ def total_open(connection: sa.Connection, monitors: Sequence[str]) -> int:
 def _named(
     connection: sa.Connection, monitor: str, count: Counter[tuple[str, str]], at: datetime
 ) -> list[NamedEpisode]:
-    """Return at most `MOST_NAMED` episodes of each severity: first open, then recently closed."""
+    """Return at most `MOST_NAMED` episodes of each severity.
+
+    Open episodes come first, and then closed episodes that were opened recently.
+    """
     found: list[NamedEpisode] = []
     recent = sa.and_(
         episodes.c.state == EpisodeState.CLOSED,
@@ -184,7 +190,7 @@ def reported_before(
     Args:
         connection: an open connection.
         monitor: name of the monitor.
-        until: latest begin of an episode, an event time.
+        until: only episodes that began at this event time or earlier.
         most: the largest number of episodes.
     """
     query = (
@@ -204,10 +210,10 @@ def reported_before(
 def episode_near(
     connection: sa.Connection, monitor: str, entity: str, time: datetime, within: timedelta
 ) -> tuple[Episode, int] | None:
-    """Return the episode of an entity that is nearest to an event time, or None.
+    """Return (episode, count) for the episode of an entity that is nearest to an event time.
 
-    The second value is the number of normal records between the episode and the event time; 0 if
-    the time is within the episode. None means that all episodes are farther away than `within`.
+    The count is the number of normal records between the episode and the event time; 0 if the
+    time is within the episode. Return None if all episodes are farther away than `within`.
     """
     near = sa.and_(
         episodes.c.monitor == monitor,
@@ -239,7 +245,7 @@ def _distance(episode: Episode, time: datetime) -> timedelta:
 def episodes_of(
     connection: sa.Connection, monitor: str, old: Mapping[Identity, Known]
 ) -> dict[Identity, int]:
-    """Return (entity, record key) -> episode id of flagged records, from their stored revisions.
+    """Return (entity, record key) -> id of the episode that the stored anomaly belongs to.
 
     Args:
         connection: an open connection.

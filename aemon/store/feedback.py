@@ -23,8 +23,9 @@ class Feedback:
     Attributes:
         entity: entity of the record; None means all entities.
         until: end of the ignored period, an event time; only with the verdict `ignore_until`.
-        event_time: event time of the record, if it was judged.
-        detector_id: the first detector that was trained with this feedback; None before that.
+        event_time: event time of the record; None if the record was not judged.
+        detector_id: the first detector that was trained with this feedback; None until a training
+            uses the feedback.
     """
 
     id: int
@@ -197,7 +198,7 @@ class BlamedCell:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordWithFeedback:
-    """A flagged record, its last feedback, and its columns sorted from the largest contribution."""
+    """A flagged record, its last feedback, and its columns by contribution, largest first."""
 
     entity: str
     record_key: str

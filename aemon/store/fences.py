@@ -1,4 +1,4 @@
-"""Fences, which prevent that a replica writes after it has lost its lease."""
+"""Fences, which prevent a replica from writing after the replica has lost its lease."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,8 +29,8 @@ class Fence:
 def fenced(store: Store, fence: Fence | None) -> Store:
     """Return a copy of the store in which every write transaction first checks the lease.
 
-    For a fence of None, return the store unchanged: commands of a person hold no lease. The
-    compare-and-set of the watermark protects these commands.
+    If `fence` is None, return the store unchanged: a command of a person holds no lease. Instead,
+    the compare-and-set of the watermark keeps the command and other writers apart.
     """
     return store if fence is None else store.guarded(partial(check_fence, fence=fence))
 
@@ -55,4 +55,4 @@ def check_fence(connection: sa.Connection, fence: Fence) -> None:
     # FOR KEY SHARE blocks a replica that takes the lease (FOR UPDATE), but not a renewal.
     held = connection.execute(query.with_for_update(read=True, key_share=True)).first()
     if held is None:
-        raise LostLeaseError(f"{fence.monitor}: another replica watches it now")
+        raise LostLeaseError(f"{fence.monitor}: another replica watches this monitor now")

@@ -7,16 +7,19 @@ import sqlalchemy as sa
 
 
 def is_before(columns: Sequence[sa.ColumnElement[Any]], row: Sequence[Any]) -> Any:
-    """Return the condition that the columns are less than the values of a row, by its order.
+    """Return the condition that the columns are less than the values of a known row.
 
     A list in descending order of these columns continues with the rows that meet the condition.
-    The database compares row values, so that it can begin at the place in an index.
+    The condition compares row values, so that the database can start at a place in an index.
     """
     return sa.tuple_(*columns) < _bound(columns, row)
 
 
 def is_behind(columns: Sequence[sa.ColumnElement[Any]], row: Sequence[Any]) -> Any:
-    """Return the condition that the columns are greater, for a list in ascending order."""
+    """Return the condition that the columns are greater than the values of a known row.
+
+    A list in ascending order of these columns continues with the rows that meet the condition.
+    """
     return sa.tuple_(*columns) > _bound(columns, row)
 
 

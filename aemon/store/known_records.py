@@ -1,4 +1,4 @@
-"""Finding records that already have a verdict, with a search that is cheap for new records."""
+"""Finds records that already have a verdict; the search is cheap if most records are new."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Known:
     """The newest stored verdict on a record, with the fields for the comparison with a new verdict.
 
     If retention has removed the newest verdict, the newest stored verdict is a superseded verdict.
-    The record then counts as unknown, but its next revision continues the numbers of revisions.
+    The record then counts as unknown, but its next revision still gets the next number.
     """
 
     COMPARED: ClassVar = (
@@ -90,8 +90,8 @@ def known_records(
 
     Most records are new. New keys are often adjacent numbers, larger than all known keys. Therefore
     one short query first asks whether any known key is between the smallest and the largest key.
-    Only if the query finds a record are the single keys looked up. Keys of equal length are queried
-    together, because their text order is then their numeric order.
+    The single keys are looked up only if this query finds a record. Keys of equal length are
+    queried together, because their text order is then their numeric order.
     """
     found: dict[Identity, Known] = {}
     by_length: dict[int, list[str]] = {}
@@ -137,7 +137,8 @@ def _looked_up(
 def _among(connection: sa.Connection, keys: Sequence[str]) -> Iterator[sa.ColumnElement[bool]]:
     """Yield conditions that a record has one of these keys, one condition for each query.
 
-    PostgreSQL gets one condition for all keys; SQLite gets one for every `KEYS_AT_ONCE` keys.
+    PostgreSQL gets one condition for all keys. SQLite gets one condition for each `KEYS_AT_ONCE`
+    keys.
     """
     column = scores.c.record_key
     if connection.dialect.name == "postgresql":

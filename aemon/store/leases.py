@@ -58,9 +58,8 @@ class Knowledge:
     """What a replica knows at its heartbeat.
 
     Attributes:
-        known: monitor -> token of the leases that the replica held until now; None at its first
-            heartbeat. At the first heartbeat, leases under the replica's name belong to an earlier
-            daemon of the same name, and the replica takes over these leases.
+        known: monitor -> token of the leases that the replica held until now. None at its first
+            heartbeat: the replica then takes over the leases of an earlier daemon with its name.
         gone: a function that returns whether a holder is certainly dead.
         busy: monitors with a run in progress; they are released last.
     """
@@ -76,7 +75,7 @@ def hold(
     """Write a replica's heartbeat, renew its leases, and take free leases up to its share.
 
     Args:
-        store: the store; the monitors have their rows in `monitors`.
+        store: the store; table `monitors` has a row for each monitor.
         me: the replica.
         names: the monitors that the replica is configured to watch.
         lease: the time after which a replica without a heartbeat is not live.
@@ -131,9 +130,10 @@ def _free(
     me: Replica,
     now: datetime,
 ) -> list[str]:
-    """Return the named monitors without a live holder, sorted by a hash with the replica's name.
+    """Return the monitors of `names` without a live holder, sorted by a hash.
 
-    Each replica has a different order, so that two replicas rarely try to take the same lease.
+    The hash of the monitor's name and this replica's name gives each replica a different order, so
+    that two replicas rarely try to take the same lease.
     """
     free = [
         row.monitor
@@ -146,8 +146,9 @@ def _free(
 def share_of(monitors: int, held: Mapping[str, int], me: Replica) -> int:
     """Return how many monitors a replica may hold.
 
-    The equal share is rounded up. It is rounded down while another replica holds less than the
-    rounded-down share. In the end, the numbers of any two replicas differ by at most one.
+    The share is the number of monitors divided by the number of replicas, rounded up. While another
+    replica holds fewer monitors than the rounded-down share, the share is rounded down. In the end,
+    the numbers of any two replicas differ by at most one.
 
     Args:
         monitors: number of configured monitors.
@@ -160,7 +161,7 @@ def share_of(monitors: int, held: Mapping[str, int], me: Replica) -> int:
 
 
 def some_free(store: Store, names: Collection[str]) -> bool:
-    """Return whether a replica has released one of the named monitors and no replica holds it.
+    """Return whether one of these monitors was released by a replica and has no new holder.
 
     Raises:
         StoreError: the database fails.
@@ -243,7 +244,7 @@ def _renew(
     known: Mapping[str, int],
     until: datetime,
 ) -> dict[str, int]:
-    """Renew leases of a replica; return monitor -> token of the leases that it still holds."""
+    """Renew leases of a replica; return monitor -> token of each lease that was not lost."""
     tokens: dict[str, int] = {}
     for some in _pieces(names):
         own = (leases.c.holder == me.name, leases.c.monitor.in_(some))

@@ -1,4 +1,4 @@
-"""Thresholds that are computed after the training: storing them, and reading recent scores."""
+"""Stores thresholds that are computed after the training, and reads the scores for them."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -69,7 +69,7 @@ def save_thresholds(
 
 
 def _remove_earlier(connection: sa.Connection, own: sa.ColumnElement[bool], kept: str) -> None:
-    """Remove artifacts of earlier thresholds of a detector that no other row refers to.
+    """Remove the artifacts of a detector's earlier thresholds, if no other row refers to them.
 
     Args:
         connection: connection of the transaction.

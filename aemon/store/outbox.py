@@ -22,10 +22,10 @@ from aemon.store.store import KEYS_AT_ONCE, Row, Store
 class NotificationState(StrEnum):
     """The delivery state of a notification."""
 
-    EXPECTED = "expected"  # the end of an episode that the receiver knows and that has not ended
+    EXPECTED = "expected"  # about the end of an episode that has not ended yet
     WAITING = "waiting"
     SENT = "sent"
-    DEAD = "dead"  # a dead letter: given up; a person may try again
+    DEAD = "dead"  # a dead letter: aemon has given up; a person may try again
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,8 +60,8 @@ class CaughtUp:
 
     Attributes:
         at: the end of the last run that read all records of the source; None without such a run.
-        long_over: longest time from the end of an episode to its detection. If the time is longer,
-            the episode belongs to a backlog.
+        long_over: an episode belongs to a backlog if aemon found the episode more than this time
+            after its end.
     """
 
     at: datetime | None
@@ -191,9 +191,11 @@ def _new_episodes(
 def _progress(
     connection: sa.Connection, rules: Rules, monitors: Collection[str]
 ) -> tuple[list[int], list[Row]]:
-    """Return the ids of notifications that are due, and rows for notified episodes now critical.
+    """Return (ids, rows) for the notified episodes that have ended or have become critical.
 
-    A notification of the end of an episode is due if it is `expected` and the episode is closed.
+    Each id is the id of a notification in state `expected` (see `NotificationState`) whose episode
+    is closed now. The rows are new notifications of open episodes that were notified as a warning
+    and are critical now.
     """
     escalated = notifications.alias("escalated")
     query = (
@@ -256,9 +258,9 @@ def waiting(store: Store, receiver: str, monitors: Collection[str]) -> list[Noti
 
 
 def active(store: Store, receiver: str, monitors: Collection[str]) -> list[Notification]:
-    """Return the `expected` notifications of open episodes, to remind a receiver of the episodes.
+    """Return a receiver's notifications in state `expected` whose episodes are still open.
 
-    While an entity is snoozed, its episodes are left out.
+    The receiver is reminded of these episodes. Episodes of snoozed entities are left out.
 
     Raises:
         StoreError: the database fails.
@@ -289,8 +291,8 @@ def active(store: Store, receiver: str, monitors: Collection[str]) -> list[Notif
 def counted(store: Store, receiver: str, monitors: Collection[str]) -> dict[NotificationState, int]:
     """Return state -> number of notifications for a receiver, for the states waiting and dead.
 
-    Only notifications of these monitors count. A monitor that is no longer configured is not among
-    these monitors.
+    Only notifications of these monitors count: the caller can leave out monitors that are no longer
+    configured.
 
     Raises:
         StoreError: the database fails.

@@ -41,7 +41,7 @@ class BlamedColumn:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlaggedRecord:
-    """A record judged anomalous, with its explanation and the detector that judged it."""
+    """A flagged or suppressed record, with its explanation and the detector that judged it."""
 
     monitor: str
     entity: str
@@ -60,7 +60,7 @@ class FlaggedRecord:
     reconstructed: dict[str, Any]
     columns: tuple[BlamedColumn, ...]
     quiet: str | None = None  # why the record was suppressed; None if the record is an anomaly
-    episode_id: int | None = None  # the episode of the record; None without one
+    episode_id: int | None = None  # the episode of the record; None without an episode
 
 
 IS_CURRENT = (
@@ -70,7 +70,7 @@ IS_CURRENT = (
     ),
     scores.c.superseded_at.is_(None),
 )
-"""Conditions that join an anomaly with its score, if this is the newest revision of the score."""
+"""Conditions that join an anomaly with its score, if the score is the newest revision."""
 
 FLAGGED_KEY = tuple(anomalies.c[name] for name in ("event_time", "record_key", "monitor", "entity"))
 """The columns that order the list of flagged records."""
@@ -82,13 +82,13 @@ _CONDITIONS: dict[str, Callable[[Any], sa.ColumnElement[bool]]] = {
     "until": lambda time: anomalies.c.event_time < time,
     "after": lambda key: is_before(FLAGGED_KEY, key),
 }
-"""Condition of `Fitting` -> condition in SQL; any other condition is the value of a column."""
+"""Key of `Fitting` -> condition in SQL. Any other key is a column that must have the value."""
 
 
 class Fitting(TypedDict, total=False):
     """Conditions on flagged records; a condition that is absent or None excludes no record.
 
-    `after` is the key (`FLAGGED_KEY`) of a record: only records after it in the list.
+    `after` is the key (`FLAGGED_KEY`) of a record: only records after this record in the list.
     """
 
     monitor: str | None
@@ -185,7 +185,7 @@ class Flagged:
 
     @property
     def share(self) -> float | None:
-        """The share of judged records that were flagged, false alarms or not; None without any."""
+        """The share of judged records that were flagged, rightly or not; None without records."""
         return self.flagged / self.judged if self.judged else None
 
 

@@ -1,4 +1,4 @@
-"""Removing old results in small batches, one transaction each, so that no writer waits for long.
+"""Removes old results in small batches, one transaction each, so that no writer waits for long.
 
 The age of a result counts from the time when it was written, not from its event time.
 """
@@ -32,7 +32,8 @@ from aemon.store.store import Store
 
 ROWS_AT_ONCE = 500
 FLAGGED_WEIGHT = 10  # a flagged record also has one row for each column that explains the record
-# The rest after a batch, as a multiple of its duration: waiting SQLite writers poll for a gap.
+# The pause after a batch, as a multiple of the batch's duration. SQLite writers that wait for the
+# lock try again and again, and get the lock in such a pause.
 RESTS = 3
 TABLES = ("scores", "anomalies", "episodes", "trials", "drifts", "runs", "artifacts")
 
@@ -65,14 +66,14 @@ class _Due:
         return self.key[0].table
 
     def old(self, monitor: Any) -> sa.ColumnElement[bool]:
-        """Return the condition that a row is in the part of the index that is old enough."""
+        """Return the condition that a row of the monitor is in this part of the index, and old."""
         return sa.and_(self.table.c.monitor == monitor, self.within, self.key[0] < self.before)
 
     def of(self, monitor: Any) -> sa.ColumnElement[bool]:
         return sa.and_(self.old(monitor), self.condition)
 
     def between(self, monitor: Any, first: Sequence[Any], last: Sequence[Any] | None) -> Any:
-        """Return the condition for due rows with keys from `first` to `last`; None: to the end."""
+        """Return the condition for due rows with keys from `first` to `last` (None: no limit)."""
         if last is None:
             return sa.and_(self.of(monitor), *self.beyond(operator.ge, first))
         # One upper bound only: SQLite searches the index up to the first upper bound in the query.
@@ -82,10 +83,11 @@ class _Due:
     def beyond(
         self, compare: Callable[[Any, Any], Any], values: Sequence[Any]
     ) -> tuple[sa.ColumnElement[bool], ...]:
-        """Return conditions for the rows whose key compares with `values` by an operator."""
+        """Return the conditions for the rows for which `compare(key, values)` is true."""
         pairs = zip(self.key, values, strict=True)
         bounds = [sa.literal(value, column.type) for column, value in pairs]
-        # The second condition implies the first, which lets the database use index and partition.
+        # The second condition implies the first. The first condition lets the database use the
+        # index, and skip partitions.
         roughly = operator.le if compare is operator.le else operator.ge
         return roughly(self.key[0], bounds[0]), compare(sa.tuple_(*self.key), sa.tuple_(*bounds))
 
@@ -149,7 +151,7 @@ def removals(
       than its scoring time, the record stays until its event time is old enough.
     - The age of a superseded revision counts from its own scoring time.
     - The age of an episode counts from its last flagged record.
-    - The age of the weights and thresholds of a detector counts from its last verdict.
+    - The age of the weights and thresholds of a detector counts from its retirement or rejection.
     - The newest run of the ledger always stays, because SQLite would use its id a second time.
 
     Raises:
@@ -183,7 +185,7 @@ def due_monitors(store: Store, settings: RetentionSettings, now: datetime) -> li
 
 
 def drop_empty_partitions(store: Store, settings: RetentionSettings, now: datetime) -> list[str]:
-    """Drop monthly partitions of scores in PostgreSQL that are empty and too old for new records.
+    """Drop empty monthly partitions of scores that are too old for new records; only PostgreSQL.
 
     Raises:
         StoreError: the database fails.
@@ -202,7 +204,7 @@ def _before(now: datetime, age: timedelta | None) -> datetime | None:
 
 
 def _all_due(settings: RetentionSettings, now: datetime) -> Iterator[_Due]:
-    """Yield each kind of rows with the condition for removal; leave out kinds kept for ever."""
+    """Yield each kind of rows with the condition for removal; leave out kinds that stay."""
     # Suppressed records stay as long as flagged records, because training leaves out both kinds.
     above_threshold = (Verdict.ANOMALY, Verdict.SUPPRESSED)
     flagged = sa.or_(*(scores.c.verdict == verdict for verdict in above_threshold))
@@ -273,7 +275,7 @@ def _monitors(store: Store, monitor: str | None) -> list[str]:
 def _remove_rows(store: Store, monitor: str, due: _Due, batch: int) -> Iterator[int]:
     """Remove due rows in batches of adjacent keys; yield the number of removed rows of each batch.
 
-    Rows in a batch that stay also count towards the batch size.
+    Rows that stay count towards the size of a batch, too.
     """
     keys = sa.select(*due.key).order_by(*due.key).limit(1)
     others = max(1, batch // due.weight) - 1

@@ -1,4 +1,4 @@
-"""Removing the weights, the computed thresholds and the trials of retired detectors."""
+"""Removes the weights, the computed thresholds and the trials of retired detectors."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ ARTIFACTS_AT_ONCE = 50  # in one transaction; artifacts are large
 
 
 def remove_artifacts(store: Store, monitor: str, old: sa.ColumnElement[bool]) -> Iterator[int]:
-    """Remove artifacts (weights, thresholds) of old detectors; yield the number of each commit.
+    """Remove artifacts (weights, thresholds) of old detectors; yield the number in each commit.
 
     Args:
         store: the store.
@@ -71,7 +71,7 @@ def unused_artifacts(monitor: str, old: sa.ColumnElement[bool]) -> sa.Select[Any
 
     Args:
         monitor: name of the monitor.
-        old: condition on detectors of any monitor: the detector no longer needs its artifacts.
+        old: condition that a detector, of any monitor, no longer needs its artifacts.
     """
     own = sa.select(detectors.c.id).where(detectors.c.monitor == monitor)
     kept = sa.case((old, 0), else_=1).label("kept")

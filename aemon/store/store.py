@@ -26,7 +26,10 @@ Row = dict[str, Any]
 
 
 class StaleWatermarkError(SkipError):
-    """Error: another writer was first, for example judged the records; nothing was written."""
+    """Error: another writer was faster, for example another daemon that judged the same records.
+
+    Nothing was written.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,11 +37,12 @@ class Mark:
     """The watermark of a monitor, its source, and the generation that a writer must know.
 
     Attributes:
-        watermark: the position up to which the monitor has read its source; None before the first.
+        watermark: the position up to which the monitor has read its source; None if the monitor
+            has no watermark yet.
         source: identity of the source.
         generation: number of moves of the watermark; 0 if the monitor has no watermark yet.
-        settled: an earlier position, older than the watermark by the lateness. Records up to
-            `settled` are not looked for any more.
+        settled: an earlier position, older than the watermark by the lateness. aemon no longer
+            looks for records up to this position.
     """
 
     watermark: Watermark | None = None
@@ -51,7 +55,7 @@ class Mark:
 class Commit:
     """One step of a run while its transaction is open; `Store.commit` opens the transaction.
 
-    All rows written through `connection` are committed together, or none of the rows is.
+    Either all rows that are written through `connection` are committed, or none.
 
     Attributes:
         store: the store.
@@ -93,13 +97,13 @@ class Store:
             yield connection
 
     def guarded(self, guard: Callable[[sa.Connection], None]) -> "Store":
-        """Return a copy of this store that calls `guard` at the begin of each write transaction."""
+        """Return a copy of this store in which each write transaction first calls `guard`."""
         other = copy(self)
         other._guard = guard  # noqa: SLF001 -- of the same class
         return other
 
     def limited(self, seconds: float) -> "Store":
-        """Return a copy of this store whose queries are ended after this time.
+        """Return a copy of this store that stops each query after this time.
 
         The queries of `reading` then raise `SlowQueryError`; transactions that write have no limit.
         """
@@ -111,7 +115,7 @@ class Store:
     def commit(
         self, monitor: str, mark: Mark, to: Watermark, settled: Watermark | None = None
     ) -> Iterator[Commit]:
-        """Open the one transaction of a step; move the watermark first, which locks its row.
+        """Open the transaction of one step; first move the watermark, which locks its row.
 
         The caller writes all other rows in the same transaction: verdicts, episodes, the ledger. An
         error in the transaction rolls back all rows and the watermark. Therefore records and
@@ -121,8 +125,8 @@ class Store:
             monitor: name of the monitor.
             mark: the mark that the writer knows.
             to: the watermark after these records.
-            settled: position up to which records are not looked for any more; None keeps the
-                position of `mark`.
+            settled: position up to which aemon no longer looks for records; None keeps the position
+                of `mark`.
 
         Raises:
             StaleWatermarkError: another writer moved the watermark first.
@@ -133,7 +137,7 @@ class Store:
                 moved = self.move(connection, monitor, mark, to, settled)
                 yield Commit(store=self, connection=connection, monitor=monitor, mark=moved)
         except BaseException:
-            self.partitions.forget()  # the rollback removes months that the transaction created
+            self.partitions.forget()  # the rollback removes partitions that the transaction created
             raise
 
     @contextmanager
@@ -228,15 +232,15 @@ class Store:
         return replace(mark, watermark=to, generation=mark.generation + 1, settled=settled)
 
     def insert_or_ignore(self, table: sa.Table) -> Any:
-        """Return an insert that skips rows with an existing key."""
+        """Return an INSERT statement that skips rows whose key exists already."""
         dialect = sqlite if self.engine.dialect.name == "sqlite" else postgresql
         insert = dialect.insert(table).on_conflict_do_nothing()
-        # Callers need the number of new rows; SQLAlchemy does not keep it otherwise.
+        # Callers need the number of new rows; SQLAlchemy keeps it only with this option.
         return insert.execution_options(preserve_rowcount=True)
 
 
 def as_json(watermark: Watermark | None) -> dict[str, Any] | None:
-    """Return a watermark as a value for a JSON column; None for None."""
+    """Return a watermark as a value for a JSON column; None without a watermark."""
     if watermark is None:
         return None
     time = watermark.event_time

@@ -1,4 +1,4 @@
-"""Replacing detectors: trials, promotion, rejection, and return to an earlier detector."""
+"""Replacement of detectors: trials, promotion, rejection, and return to an earlier detector."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,7 +78,8 @@ def note_step(connection: sa.Connection, detector_id: int, step: Step, now: date
     connection.execute(sa.update(trials).where(own).values({**values, "updated_at": now}))
     if step.verdicts:
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        # If only a share of the scores is kept, a record that is read again can look new.
+        # If only a share of the scores is kept, a record that is read again can look new, although
+        # its row exists already.
         insert = dialect.insert(trial_verdicts).on_conflict_do_nothing()
         connection.execute(insert, [{"detector_id": detector_id, **row} for row in step.verdicts])
 
@@ -98,9 +99,9 @@ def find_trial(store: Store, detector_id: int) -> Trial | None:
 
 
 def differing(store: Store, detector_id: int, limit: int) -> list[Row]:
-    """Return records that only the detector on trial or only the active detector flagged.
+    """Return the records that only one of the two detectors of a trial flagged.
 
-    The records are `limit` rows of `trial_verdicts` at most, newest first.
+    The result has at most `limit` rows of `trial_verdicts`, newest first.
     """
     table = trial_verdicts
     differ = (table.c.exceedance > 1) != (table.c.active_exceedance > 1)
@@ -144,7 +145,7 @@ def promote(
             )
         ).scalar()
         if active != instead_of or version is None:
-            raise StaleWatermarkError(f"{monitor}: its detectors changed meanwhile")
+            raise StaleWatermarkError(f"{monitor}: the monitor's detectors changed meanwhile")
         replaced = f"detector {version} was made active"
         set_state(connection, monitor, DetectorState.ACTIVE, DetectorState.RETIRED, now, replaced)
         connection.execute(
@@ -156,7 +157,7 @@ def promote(
 
 
 def _restart(connection: sa.Connection, monitor: str, active_id: int, now: datetime) -> None:
-    """Begin the trial of a monitor again, with the new active detector; delete earlier results."""
+    """Begin a monitor's trial again, beside the new active detector; delete its earlier results."""
     on_trial = connection.execute(
         sa.select(detectors.c.id).where(
             detectors.c.monitor == monitor, detectors.c.state == DetectorState.SHADOW
@@ -214,7 +215,7 @@ def version_before(store: Store, monitor: str) -> tuple[int, int]:
 
 
 def take_turns(connection: sa.Connection, monitor: str) -> None:
-    """Lock a monitor's detectors: no other writer changes them until the transaction ends."""
+    """Lock a monitor's detectors: no other writer changes a detector until the transaction ends."""
     connection.execute(
         sa.select(monitors.c.name).where(monitors.c.name == monitor).with_for_update()
     )

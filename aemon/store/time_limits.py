@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from aemon.errors import SlowQueryError
 
-STEPS = 10_000  # of SQLite's virtual machine between two looks at the clock: about a millisecond
+STEPS = 10_000  # instructions of SQLite between two checks of the clock: about a millisecond
 _CANCELLED = "57014"  # PostgreSQL's code for a query that was cancelled, also by a time limit
 
 
@@ -18,10 +18,10 @@ _CANCELLED = "57014"  # PostgreSQL's code for a query that was cancelled, also b
 def time_limit(connection: sa.Connection, seconds: float | None) -> Iterator[None]:
     """Limit the time of the queries on an open connection; None sets no limit.
 
-    In SQLite, all queries together have this time. In PostgreSQL, each statement has it.
+    In SQLite, all queries together have this time. In PostgreSQL, each statement has this time.
 
     Raises:
-        SlowQueryError: a query took longer, and was ended.
+        SlowQueryError: a query took longer, and was stopped.
     """
     if seconds is None:
         yield
@@ -44,8 +44,8 @@ def time_limit(connection: sa.Connection, seconds: float | None) -> Iterator[Non
         if not ended:
             raise
         raise SlowQueryError(
-            f"the query took longer than {seconds:g} s, and was ended",
-            todo="ask for less: a shorter time, one monitor or entity, or a smaller limit",
+            f"the query took longer than {seconds:g} s, and was stopped",
+            todo="ask for less: a shorter period, one monitor or entity, or a smaller limit",
         ) from None
     finally:
         if sqlite:  # the pool gives the connection to others

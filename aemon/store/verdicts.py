@@ -1,4 +1,4 @@
-"""Saving the verdicts on records, and revisions of verdicts, in the transaction of a commit."""
+"""Saves the verdicts on records, and revisions of verdicts, in the transaction of a commit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +89,8 @@ def compare_verdicts(commit: Commit, rows: VerdictRows, *, again: bool = False) 
         StoreError: the database fails.
     """
     store = commit.store
-    # Create partitions before `scores` is read: this waits for all transactions that use `scores`.
+    # Create partitions before `scores` is read: to create a partition, PostgreSQL waits for all
+    # transactions that use `scores`.
     store.partitions.make(commit.connection, rows.event_times, store.now())
     identities = list(rows.identities())
     known = known_records(commit.connection, commit.monitor, identities)
@@ -215,7 +216,7 @@ _THINNED = (Verdict.NORMAL.value, Verdict.IDLE.value)
 def _thinned(rows: VerdictRows, keep: float) -> Flags:
     """Return (N,) whether a record is not stored; only normal and idle records can be left out.
 
-    The record key decides, by its hash, so that each run leaves out the same records.
+    The hash of the record key decides, so that each run leaves out the same records.
     """
     return np.array(
         [
@@ -270,8 +271,8 @@ def _supersede(
 def settle(store: Store, monitor: str, mark: Mark, settled: Watermark, keep: float) -> Mark:
     """Set the settled position of a monitor, and delete scores that are not kept; return the mark.
 
-    Records up to `settled` are not looked for any more. Their scores were kept until now, because
-    late records were compared with them.
+    aemon no longer looks for records up to `settled`. Until now, all scores of these records were
+    kept, because late records were compared with these scores.
 
     Args:
         store: the store.

@@ -33,7 +33,7 @@ class Receiver:
         heard: the requests, in order of arrival.
         answers: an answer for each request, in order: (status, headers, body), or an action in
             place of an answer: `hang`, `drip`, `cut`, `reset`.
-        always: the answer to all requests after the last of `answers`.
+        always: the answer to every request after all `answers` have been used.
         over: event that is set when the server ends.
     """
 

@@ -12,11 +12,13 @@ from aemon.testing.source_worlds import World, all_keys, keys_in_steps, moment
 
 
 class ReplayableContract:
-    """The suite for a kind of source, run by one line in a test module of its package.
+    """The suite for a kind of source.
 
-    `make_world` is called with an empty folder and returns a `World`:
+    One line in a test module runs the suite:
 
         class TestModbus(ReplayableContract): make_world = ModbusWorld
+
+    `make_world` is called with an empty folder and returns a `World`.
     """
 
     def make_world(self, folder: Path) -> World:

@@ -10,7 +10,7 @@ EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def moment(seconds: int) -> datetime:
-    """Return the time this number of seconds after the beginning of every world."""
+    """Return the time that is `seconds` after the beginning of every world."""
     return EPOCH + timedelta(seconds=seconds)
 
 
@@ -28,7 +28,7 @@ class World:
     secret = "hunter2"  # noqa: S105 -- made up
 
     def add(self, seconds: Sequence[int]) -> list[str]:
-        """Make a record at each `moment`, with at least one number; return their keys."""
+        """Make a record with at least one number at each `moment`; return the records' keys."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -42,8 +42,8 @@ class StreamWorld:
     Attributes:
         stream: the stream under test.
         secret: a password of the stream, which no message may show.
-        keeps: whether the server or broker keeps records until they are acknowledged. In this case
-            `resume` was called on the stream.
+        keeps: whether the server or broker keeps records until they are acknowledged. If True, the
+            world must have called `resume` on the stream.
     """
 
     stream: Stream
@@ -51,17 +51,17 @@ class StreamWorld:
     keeps = False
 
     def add(self, seconds: Sequence[int]) -> list[str]:
-        """Let a record arrive for each `moment`, with at least one number; return their keys."""
+        """Let a record with at least one number arrive for each `moment`; return the keys."""
         raise NotImplementedError
 
     def crash(self, notes: Sequence[str], acknowledged: int) -> None:
-        """End the stream as kill -9 does, and resume with a new stream from these notes.
+        """End the stream as kill -9 does, and open a new stream that resumes after the crash.
 
-        Return after the unacknowledged records are delivered again. This is called only for a world
-        with `keeps`.
+        Return after the records that were not acknowledged have arrived again. A test calls this
+        method only if `keeps` is True.
 
         Args:
-            notes: notes of the records that were stored.
+            notes: the `Arrived.note` of each batch of stored records, for `Stream.resume`.
             acknowledged: number of records with an acknowledgement that the server has received.
         """
         raise NotImplementedError

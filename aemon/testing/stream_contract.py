@@ -26,7 +26,7 @@ def taken_in_steps(stream: Stream, limit: int) -> Iterator[list[str]]:
 
 
 def kept(world: StreamWorld, records: int, *, acknowledge: bool = True) -> list[str]:
-    """Take and store a number of records, as an inbox does; return the notes of the `take`s."""
+    """Take a number of records as an inbox does; return the notes that an inbox would store."""
     arrived = world.stream.take(records)
     assert len(arrived.table) == records
     if arrived.done is not None and acknowledge:
@@ -35,11 +35,13 @@ def kept(world: StreamWorld, records: int, *, acknowledge: bool = True) -> list[
 
 
 class StreamContract:
-    """The suite for a kind of stream, run by one line in a test module of its package.
+    """The suite for a kind of stream.
 
-    `make_world` is called with an empty folder and returns a `StreamWorld`:
+    One line in a test module runs the suite:
 
         class TestModbus(StreamContract): make_world = ModbusWorld
+
+    `make_world` is called with an empty folder and returns a `StreamWorld`.
     """
 
     def make_world(self, folder: Path) -> StreamWorld:

@@ -1,1 +1,1 @@
-"""Reading event times from text and numbers in many forms."""
+"""Reads event times from text and numbers in many forms."""

@@ -1,4 +1,4 @@
-"""Converting a column of any type to event times in UTC."""
+"""Converts a column of any type to event times in UTC."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -173,7 +173,8 @@ def _together(fixed: Moments, local: Moments, timezone: str) -> npt.NDArray[np.d
 def _in_utc(column: pd.Series, timezone: str) -> npt.NDArray[np.datetime64]:
     """Return a datetime column as datetime64[us] in UTC.
 
-    Times before the year 1677 and after the year 2262 become two constants.
+    A time before the year 1677 becomes `_LONG_AGO`. A time after the year 2262 becomes
+    `_FAR_AHEAD`.
     """
     # The conversion of the last day of year 9999 fails. No zone changes a time by a whole year.
     long_ago = (column.dt.year < _FIRST_YEAR).to_numpy(dtype=bool)

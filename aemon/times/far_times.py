@@ -1,4 +1,4 @@
-"""Reading times of PostgreSQL that Python cannot represent: infinity, and very far years."""
+"""Reads PostgreSQL times that Python cannot represent: infinity, and very far years."""
 
 from datetime import UTC, date, datetime
 from typing import Any

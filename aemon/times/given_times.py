@@ -1,4 +1,4 @@
-"""Reading times that people give to commands and requests: a time, or a duration before now."""
+"""Reads times that people give to commands and requests: a time, or a duration before now."""
 
 import re
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ def given_time(text: str, now: datetime) -> datetime:
     '2026-01-31T10:00:00+00:00'
 
     Args:
-        text: an ISO 8601 time or date, or a duration such as `15m`, which means that long ago.
+        text: an ISO 8601 time or date, or a duration: `15m` means 15 minutes before `now`.
         now: the present time.
 
     Raises:
@@ -40,7 +40,7 @@ def given_time(text: str, now: datetime) -> datetime:
         raise QueryError(
             f"{shortened(text)} is neither a duration such as 15m or 7d nor a time such as "
             "2026-01-31T12:00",
-            todo="write the time in the form of ISO 8601; without a zone, it is UTC",
+            todo="write the time in the form of ISO 8601; a time without a zone is UTC",
         ) from None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     try:

@@ -87,11 +87,11 @@ def lie_in_1970(column: pd.Series, times: Moments) -> bool:
 
 
 def times_by_name(numbers: pd.Series, name: str) -> tuple[Moments, Moments]:
-    """Read N numbers as counts of one kind.
+    """Read N numbers as times in one numeric format, such as seconds since 1970.
 
     Args:
         numbers: (N,) the numbers.
-        name: kind of the counts, one of `time_format.NAMES`.
+        name: name of the format, one of `time_format.NAMES`.
 
     Returns:
         Two arrays (N,): times in UTC, and times by the wall clock, as in `times_of_numbers`.
@@ -142,7 +142,7 @@ def _of_days(days: npt.NDArray[np.float64], name: str) -> Moments:
 
     Args:
         days: (N,) the counts.
-        name: kind of the counts, a key of `_DAYS`.
+        name: name of the format, a key of `_DAYS`.
     """
     is_number = ~np.isnan(days)
     times = np.full(len(days), NO_TIME)

@@ -1,4 +1,4 @@
-"""Reading times of a SQLite store, in all forms that SQLite's functions read.
+"""Reads the times in a SQLite store, in all forms that SQLite's functions read.
 
 A person may INSERT times in these forms.
 """
@@ -25,7 +25,7 @@ def stored_time(text: str) -> datetime:
     datetime.datetime(2026, 12, 25, 0, 0)
 
     Raises:
-        ValueError: the text is not a time, also not for SQLite.
+        ValueError: neither Python nor SQLite reads the text as a time.
     """
     try:
         return datetime.fromisoformat(text)

@@ -1,4 +1,4 @@
-"""Reading times in common forms of text: 17.11.2025, 11/17/2025 1:00 PM, 17-Nov-25."""
+"""Reads times in common forms of text: 17.11.2025, 11/17/2025 1:00 PM, 17-Nov-25."""
 
 import re
 from collections.abc import Iterable
@@ -93,8 +93,8 @@ def order_of(texts: Iterable[str]) -> tuple[str | None, str | None]:
     """Find the only order of day, month and year that fits all dates of three numbers.
 
     Returns:
-        (order, example). The order is None if several orders fit, or no order. The example is a
-        date for a message; it is None if the order is known, or if no text is such a date.
+        (order, example). The order is None if several orders fit, or if no order fits. The example
+        is a date for a message; it is None if the order is known, or if no text is such a date.
     """
     possible, example = frozenset(ORDERS), None
     for text in texts:
@@ -151,7 +151,7 @@ def is_date_alone(text: str) -> bool:
 
 
 def sorts_as_text(text: str) -> bool:
-    """Return whether the text order of times in this form is their time order.
+    """Return whether times in the form of this text, sorted as texts, are in the order of time.
 
     Return True for an unknown form.
 

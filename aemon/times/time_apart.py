@@ -1,4 +1,4 @@
-"""Joining two columns, one with dates and one with times of day, to one column of times."""
+"""Joins two columns, one with dates and one with times of day, to one column of times."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ _LOOKED_AT = 1000  # number of first records that decide
 def column_of_times(table: pd.DataFrame, time: str, entity: str | None = None) -> str | None:
     """Return the name of the column with the times of day for a column of dates.
 
-    Return None if there is no such column, or if the column of dates suffices: if no entity has two
-    records on one day, or if some values are not dates without a time of day.
+    Return None if there is no column with times of day, if no entity has two records on one day, or
+    if some values of the column of dates are not plain dates (for example, have a time of day).
 
     Args:
         table: first records of a source.

@@ -1,4 +1,4 @@
-"""The setting `time_format`: the form of times, as the name of a count or as a strptime format."""
+"""The setting `time_format`: the name of a numeric format of times, or a strptime format."""
 
 import re
 from datetime import datetime
@@ -7,7 +7,8 @@ NAMES = (
     "excel", "matlab", "julian", "mjd", "ticks", "filetime",
     "unix", "unix_ms", "unix_us", "unix_ns",
 )  # fmt: skip
-"""The names of counts: of days, of tenths of a microsecond, and of units since 1970."""
+"""Names of numeric formats: counts of days, of tenths of a microsecond, and of seconds or smaller
+units since 1970."""
 
 _SAMPLE = datetime(2023, 11, 17, 13, 24, 35, 678900)  # noqa: DTZ001 -- only formatted
 _DESCENDING = re.compile(
@@ -19,8 +20,8 @@ def check_time_format(text: str) -> str:
     """Check the value of `time_format`; return the value unchanged.
 
     Raises:
-        ValueError: the value is neither the name of a count nor a strptime format, or the format
-            has no complete date.
+        ValueError: the value is neither the name of a numeric format nor a strptime format, or the
+            strptime format has no complete date.
     """
     if text in NAMES:
         return text
@@ -43,7 +44,7 @@ def names_zone(form: str) -> bool:
 
 
 def sorts_by_letters(form: str) -> bool:
-    """Return whether the text order of times in this strptime format is their time order.
+    """Return whether times in this strptime format, sorted as texts, are in the order of time.
 
     >>> sorts_by_letters("%Y-%m-%d %H:%M"), sorts_by_letters("%d.%m.%Y")
     (True, False)

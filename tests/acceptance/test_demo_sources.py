@@ -17,6 +17,7 @@ import pytest
 from aemon.demo.plant_database import read_planted_faults
 from aemon.demo.score_card import TIME_TO_BE_SEEN, FlaggedMoment
 from tests.lacking import needs_program
+from tests.processes import ended
 
 pytestmark = pytest.mark.acceptance
 MOST_SECONDS = 200  # on a busy machine; an idle one takes half a minute
@@ -34,10 +35,10 @@ def test_a_planted_fault_is_flagged_through_a_server_that_ends_with_the_demo(
     command = [sys.executable, "-m", "aemon", "demo", "--source", source, "--json"]
     with (
         (tmp_path / "screen").open("w") as screen,
-        subprocess.Popen(
+        ended(subprocess.Popen(
             [*command, "--folder", str(tmp_path)], stdout=subprocess.PIPE, stderr=screen,
             text=True, env={**os.environ, "PATH": SBIN},
-        ) as demo,
+        )) as demo,
     ):  # fmt: skip
         deadline = time.monotonic() + MOST_SECONDS
         while not hits(tmp_path):

@@ -141,7 +141,7 @@ def test_a_training_that_takes_more_memory_than_it_may_is_ended_and_says_how_muc
         failed = "SELECT reason FROM runs WHERE job = 'train' AND outcome = 'failed'"
         daemon.wait(lambda: daemon.query(failed) != [], "the ledger to say so")
         (reason,) = daemon.query(failed)[0]
-        assert "MB, more than the 150 MB it may" in reason
+        assert "MB, more than the allowed 150 MB" in reason
         assert "life.train_memory" in reason
         assert daemon.get("/healthz") is not None
 
@@ -191,7 +191,7 @@ def test_few_open_files_and_no_thread_to_be_had_lose_nothing_and_health_tells(tm
         with no_more_threads(daemon.process.pid):
             insert(database, "readings", readings.rows(20, first=LEARNED + 20))
             daemon.wait(
-                lambda: "no thread for runs" in (daemon.get("/healthz") or ""), "health", 10
+                lambda: "not start a thread" in (daemon.get("/healthz") or ""), "health", 10
             )
             assert len(scored(daemon)) == 20
         daemon.wait(lambda: (daemon.get("/healthz") or "").startswith("ok"), "it to be well", 10)

@@ -1,9 +1,10 @@
 """A daemon that listens to a real MQTT broker: crashes of both, TLS, and a fault that is flagged."""
 
+import itertools
 import json
 import subprocess
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -157,3 +158,79 @@ def flagged(daemon):
 def runs(daemon):
     ((count,),) = daemon.query("SELECT count(*) FROM runs WHERE job = 'score' AND outcome = 'ok'")
     return count
+
+
+READINGS = """
+  pumps:
+    source:
+      kind: mqtt
+      url: '{url}'
+      topics: {{'plant/readings': $}}
+      entity: $.pump
+      time: $.ts
+      pivot: {{name: tag, value: value}}
+      bucket: {{every: 2s, aggregate: count, wait: 2s}}
+    score_every: 1h
+    min_records: 50000
+"""
+
+
+class Reading:
+    """Publishes readings of two pumps and two tags, and counts those of each record and column."""
+
+    def __init__(self, port):
+        self.port = port
+        self.counts = {}
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run, name="reading", daemon=True)
+
+    def run(self):
+        with publisher(self.port) as publishing:
+            while not self.over.is_set():
+                now = datetime.now(UTC)
+                begin = int(now.timestamp()) // 2 * 2
+                said = []
+                for pump, tag in itertools.product(("p1", "p2"), ("flow", "pressure")):
+                    record = self.counts.setdefault((pump, begin), {})
+                    record[tag] = record.get(tag, 0) + 1
+                    reading = {"ts": now.isoformat(), "pump": pump, "tag": tag, "value": 1.5}
+                    said.append(("plant/readings", json.dumps(reading)))
+                publishing.say_all(said)
+                self.over.wait(0.05)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+def test_buckets_of_readings_are_whole_over_kills_of_the_daemon(tmp_path):
+    with Mosquitto(tmp_path / "broker") as broker:
+        lease = "replicas: {lease: 2s}"
+        with Daemon(tmp_path, READINGS.format(url=broker.url), settings=lease) as daemon:
+
+            def records():
+                found = {}
+                for pump, time, record in daemon.query(
+                    "SELECT entity, event_time, record FROM history"
+                ):
+                    begin = datetime.fromisoformat(time).replace(tzinfo=UTC).timestamp()
+                    assert (pump, begin) not in found
+                    found[pump, int(begin)] = json.loads(record)
+                return found
+
+            daemon.wait(lambda: broker.has_subscriber("plant/readings"), "the daemon at the broker")
+            with Reading(broker.port) as reading:
+                for _ in range(2):
+                    before = len(records())
+                    daemon.wait(lambda before=before: len(records()) > before + 4, "records")
+                    daemon.kill()  # in the middle of a bucket
+                    daemon.start()
+            daemon.wait(lambda: len(records()) >= len(reading.counts), "the last buckets")
+            assert records() == reading.counts
+            daemon.stop()
+            assert daemon.query("SELECT reason, record FROM rejected_records") == []
+            assert daemon.query("SELECT count(*) FROM unfinished_records") == [(0,)]

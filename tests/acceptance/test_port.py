@@ -138,8 +138,7 @@ def test_a_port_with_tls_and_credentials(daemon, keys, tmp_path):
         daemon.config.write_text(config.replace(PASSWORD, "wrong"))
         told = ask_daemon(load_config(daemon.config))
         assert (
-            told.why
-            == f"127.0.0.1:{daemon.port} answers, but not with its status: 401 Unauthorized"
+            told.why == f"127.0.0.1:{daemon.port} answers, but returns no status: 401 Unauthorized"
         )
         assert told.todo.startswith("set credentials under http.client")
         daemon.config.write_text(config.replace(CLIENT, f"client: {{token: {TOKEN}}}"))
@@ -167,7 +166,7 @@ def test_a_port_with_tls_and_credentials(daemon, keys, tmp_path):
         assert f"{tmp_path}/web.yml:3: tls_server_config.cert_file: " in key
         assert len(daemon.said("web.reloaded")) == 2
         assert daemon.said("web.ignored") == [
-            "http_server_config.http2: HTTP/2 is not offered; HTTP/1.1 is"
+            "http_server_config.http2: HTTP/2 is not offered, only HTTP/1.1 is offered"
         ]
         assert daemon.stop() < 10
     for secret in (PASSWORD, TOKEN, PUSH_TOKEN, "open-secret", "$2b$", "sha256:"):

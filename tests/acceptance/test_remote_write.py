@@ -1,7 +1,9 @@
 """A real Prometheus sends what it scrapes to a real daemon, which is killed meanwhile."""
 
+import itertools
 import json
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
@@ -17,20 +19,23 @@ PUMPS = """
     source:
       kind: push
       entity: pump
-      remote_write: {step: 1s, wait: 1s, columns: {flow: flow, pressure: "pressure", up: up}}
+      remote_write: {step: 100ms, wait: 3s, columns: {flow: flow, pressure: "pressure", up: up}}
     score_every: 1h
     min_records: 50000
 """
+STEP = 100  # milliseconds; a tenth of the scrape interval, so that a record is one scrape
+IN_FLIGHT_SECONDS = 10  # a second for a request, step and wait for a record, and a busy machine
 
 
 @pytest.fixture
 def exporter():
-    """The address of an exporter of two pumps."""
+    """The address of an exporter of two pumps; no two scrapes have an equal value."""
     registry = CollectorRegistry()
     for name in ("flow", "pressure"):
         gauge = Gauge(name, name, ["pump"], registry=registry)
         for number in (1, 2):
-            gauge.labels(f"p{number}").set(number + (0.5 if name == "flow" else 0))
+            count = itertools.count(number + (0.5 if name == "flow" else 0))
+            gauge.labels(f"p{number}").set_function(count.__next__)
     server, thread = start_http_server(0, "127.0.0.1", registry)
     yield f"127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -43,7 +48,32 @@ def records(daemon, entity):
     return [(time, json.loads(record)) for time, record in daemon.query(query)]
 
 
-def test_what_prometheus_scrapes_is_there_once_also_over_a_crash(tmp_path, exporter):
+def scrapes(sender, until):
+    """The scrapes before a time, as Prometheus itself has them: (entity, milliseconds) -> values.
+
+    A selector with a range gives the samples as they are, with their times.
+    """
+    found = {}
+    for series in sender.ask('{__name__=~"flow|pressure|up"}[10m]'):
+        name, entity = series["metric"]["__name__"], series["metric"].get("pump", "")
+        for seconds, value in series["values"]:
+            begin = round(seconds * 1000) // STEP * STEP
+            if begin < until:
+                found.setdefault((entity, begin), {})[name] = float(value)
+    return found
+
+
+def kept(daemon, until):
+    """The records of the inbox before a time: (entity, milliseconds, values), in any order."""
+    found = []
+    for entity, time, record in daemon.query("SELECT entity, event_time, record FROM history"):
+        begin = round(datetime.fromisoformat(time).replace(tzinfo=UTC).timestamp() * 1000)
+        if begin < until:
+            found.append((entity, begin, json.loads(record)))
+    return found
+
+
+def test_each_scrape_that_prometheus_has_is_kept_exactly_once_over_a_crash(tmp_path, exporter):
     (tmp_path / "web.yml").write_text(WEB)
     settings = "replicas: {lease: 2s}"
     with Daemon(tmp_path, PUMPS, http="web_config: web.yml", settings=settings) as daemon:
@@ -53,18 +83,22 @@ def test_what_prometheus_scrapes_is_there_once_also_over_a_crash(tmp_path, expor
         with prometheus(tmp_path / "prometheus", [exporter], more=more) as sender:
             daemon.wait(lambda: len(records(daemon, "p2")) > 2, "records", 40)
             daemon.kill()
+            killed = datetime.now(UTC).timestamp() * 1000
             threading.Event().wait(2)  # scrapes that Prometheus must keep
+            started = datetime.now(UTC).timestamp() * 1000
             daemon.start()
-            before = len(records(daemon, "p2"))
-            daemon.wait(lambda: len(records(daemon, "p2")) > before + 5, "more records", 60)
-            scraped = sender.ask('count_over_time(flow{pump="p2"}[5m])')
-            assert float(scraped[0]["value"][1]) >= 8
-        found = records(daemon, "p2")
-        assert all(record == {"flow": 2.5, "pressure": 2} for _, record in found)
-        times = [time for time, _ in found]
-        assert len(set(times)) == len(times)
-        first, last = (json.dumps(str(time)) for time in (times[0], times[-1]))
-        assert first < last
-        assert len(times) >= 8
+            enough = len(records(daemon, "p2")) + IN_FLIGHT_SECONDS + 2
+            daemon.wait(lambda: len(records(daemon, "p2")) > enough, "more records", 60)
+            until = round((datetime.now(UTC).timestamp() - IN_FLIGHT_SECONDS) * 1000)
+            expected = scrapes(sender, until)
+            daemon.wait(
+                lambda: len({found[:2] for found in kept(daemon, until)}) >= len(expected),
+                "every scrape",
+                60,
+            )
+        found = kept(daemon, until)
+        assert len(found) == len({(entity, begin) for entity, begin, _ in found}), "a double"
+        assert {(entity, begin): record for entity, begin, record in found} == expected
+        assert any(killed <= begin <= started for _, begin in expected), "no scrape was kept for it"
         assert daemon.query("SELECT count(*) FROM rejected_records")[0][0] == 0
         daemon.stop()

@@ -3,7 +3,7 @@
 import numpy as np
 
 from aemon.detection.detector import Detector
-from aemon.detection.looking import Parts, see
+from aemon.detection.record_judging import Parts, see
 from aemon.detection.scoring.normal_space import BLOCK_RECORDS
 from aemon.detection.scoring.residuals import residuals_of
 from aemon.frame import Frame

@@ -4,9 +4,12 @@ import subprocess
 from pathlib import Path
 
 from aemon.errors import ExitCode
+from tests import readings
+from tests.processes import insert
 from tests.warm_start import aemon_warm
 
 LEARNED = 200
+ODD = (9.0, 2.2, 0.8)
 WIDTH = 80
 
 
@@ -37,3 +40,11 @@ def sql(folder: Path, table: str, more: str = "") -> str:
         f"{{kind: sql, url: 'sqlite:///{folder}/plant.db', "
         f"table: {table}, time: ts, key: id{more}}}"
     )
+
+
+def strike(folder, first: int, records: int) -> None:
+    """Odd readings, and so many normal ones that the episode ends."""
+    rows = list(readings.rows(records + 10, first=first))
+    rows[:records] = [(n, time, *ODD) for n, time, *_ in rows[:records]]
+    insert(folder / "plant.db", "readings", rows)
+    run(folder, "score")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import readings
-from tests.cli.commands import LEARNED, WIDTH, add_monitor, sql
+from tests.cli.commands import LEARNED, ODD, WIDTH, add_monitor, run, sql, strike
 from tests.processes import insert, make_table
 
 
@@ -49,3 +49,19 @@ def once(request, folder, made) -> Callable[[Callable[[], None]], Path]:
         return folder
 
     return once
+
+
+@pytest.fixture
+def struck(folder, once):
+    """A folder whose plant had one fault twice, and a third time just now."""
+
+    def build() -> None:
+        run(folder, "train")
+        strike(folder, LEARNED, 3)
+        strike(folder, LEARNED + 20, 2)
+        last = LEARNED + 40
+        insert(folder / "plant.db", "readings",
+               [(last, next(readings.rows(1, first=last))[1], *ODD)])  # fmt: skip
+        run(folder, "score")
+
+    return once(build)

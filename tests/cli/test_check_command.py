@@ -1,6 +1,7 @@
 """`aemon check`: what it shows, warns of and refuses."""
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from aemon.errors import ExitCode
 from tests import machines, readings
 from tests.cli.commands import LEARNED, WIDTH, add_monitor, change, run, sql
+from tests.mosquitto import Mosquitto, publisher
 from tests.processes import insert, make_table
 
 
@@ -136,7 +138,7 @@ def test_a_live_source_is_waited_for(folder):
     machine = report(folder, "machine")
     assert machine["records_seen"] >= 2
     (note,) = machine["warnings"]
-    assert note.startswith("a live source with a record every 200ms: ")
+    assert note.startswith("a stream with a record every 200ms: ")
     assert "arrived in" in note
     text = run(folder, "check", "machine").stdout
     assert max(map(len, text.splitlines())) <= WIDTH
@@ -201,7 +203,7 @@ def test_a_rule_about_a_column_that_is_not_there_is_refused(folder):
         found = report(folder, rule[:5], code=ExitCode.DATA)
         key = rule.partition(":")[0]
         assert found["error"] == f"column 'flwo', named under quiet.{key}, is not in the records"
-        assert found["todo"] == "did you mean 'flow'? there are: flow, pressure, current"
+        assert found["todo"] == "did you mean 'flow'? the records have: flow, pressure, current"
 
 
 @pytest.mark.parametrize("time", [60996.5, 2025111713, "Montag", 638989812000000000, 100000, 100])
@@ -274,14 +276,14 @@ def test_a_condition_is_told_by_its_share_and_refused_where_it_never_holds(folde
     # Then it is told how many count
     *_, told = report(folder, "machine")["warnings"]
     assert told == (
-        "200 of 300 records (67%) are judged and used for training: those for which `speed > 10` holds, for 5s at "
-        "least"
+        "200 of 300 records (67%) are judged and used for training: those for which `speed > 10` holds for at "
+        "least 5s"
     )
     # When it holds for none
     change(folder, "speed > 10", "speed > 99 or speed is missing")
     found = report(folder, "machine", ExitCode.DATA)
     assert "holds for none of 300 records" in found["error"]
-    assert "change it: speed is 0 to 49." in found["todo"]
+    assert "change the condition: speed is 0 to 49." in found["todo"]
     # When a column is not there, or the condition none
     change(folder, "speed > 99 or speed is missing", "sped > 99")
     found = report(folder, "machine", ExitCode.DATA)
@@ -291,3 +293,33 @@ def test_a_condition_is_told_by_its_share_and_refused_where_it_never_holds(folde
     error = run(folder, "check", "machine", code=ExitCode.CONFIG).stderr
     assert "only_when" in error
     assert "character 7: '=' is not known; write ==" in " ".join(error.split())
+
+
+def test_readings_of_a_stream_are_shown_as_the_records_they_make(folder):
+    with Mosquitto(folder / "broker") as broker:
+        add_monitor(
+            folder,
+            "tags",
+            f"{{kind: mqtt, url: '{broker.url}', topics: {{'plant/tags': $}}, "
+            "pivot: {name: tag, value: value}, bucket: 1m}",
+        )
+        over = threading.Event()
+
+        def publish():
+            with publisher(broker.port) as publishing:
+                while not over.wait(0.05):
+                    publishing.say_all(
+                        ("plant/tags", json.dumps({"tag": tag, "value": number}))
+                        for number, tag in enumerate(("flow", "pressure"))
+                    )
+
+        thread = threading.Thread(target=publish, name="publish")
+        thread.start()
+        try:
+            tags = report(folder, "tags")
+        finally:
+            over.set()
+            thread.join()
+    assert sorted(column["column"] for column in tags["columns"]) == ["flow", "pressure"]
+    (note,) = tags["warnings"]
+    assert "readings arrived in" in note

@@ -91,7 +91,7 @@ def test_what_stands_in_the_way_is_said(folder):
     assert "run `aemon train`" in refused(*out, code=ExitCode.NO_DETECTOR)
     run(folder, "train")
     later = (*out, "--since", "2999-01-01")
-    assert "pumps has no such records" in refused(*later, code=ExitCode.NO_DETECTOR)
+    assert "pumps has no records to export" in refused(*later, code=ExitCode.NO_DETECTOR)
     nowhere = ("--out", "nowhere/c.parquet")
     assert "nowhere/c.parquet cannot be written" in refused(*nowhere, code=ExitCode.FAILED)
     assert "--since" in refused(*out, "--since", "noon", code=ExitCode.USAGE)

@@ -19,7 +19,7 @@ from tests.cli.commands import LEARNED, add_monitor, change, run, sql
 from tests.processes import insert
 
 COMMANDS = (
-    "init", "run", "check", "train", "score", "status", "doctor", "anomalies", "explain", "rejected",
+    "init", "run", "check", "train", "score", "status", "doctor", "anomalies", "explain", "rejected", "report", "mcp",
     "codes", "docs",
     "kinds", "sources", "tune", "demo", "feedback", "episodes list", "episodes show", "episodes ack",
     "episodes close", "episodes label", "snooze add", "snooze list", "snooze end",

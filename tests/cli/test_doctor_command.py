@@ -61,11 +61,11 @@ def test_what_works_is_said_to_work(trained):
         assert levels[check] == "ok", [one for one in found if one["check"] == check]
     assert about(found, "daemon", "warning")[0][0].startswith("the daemon does not answer at")
     assert about(found, "leases", "warning") == [
-        ("no replica watches pumps", "start it: aemon run")
+        ("no replica watches pumps", "start the daemon: aemon run")
     ]
     text = run(trained, "doctor").stdout
     assert "warning daemon: the daemon does not answer at 127.0.0.1:1" in text
-    assert re.search(r"^        start it: aemon run", text, re.MULTILINE)
+    assert re.search(r"^        start the daemon: aemon run", text, re.MULTILINE)
 
 
 def test_a_broken_source_and_one_that_has_fallen_silent(trained):
@@ -79,10 +79,13 @@ def test_a_broken_source_and_one_that_has_fallen_silent(trained):
     assert todo
     ((what, todo),) = about(found, "source", "warning")
     assert re.match(r"pumps: the newest record is \d+d.* old, and stale_after is 15m", what)
-    assert "see whether records still arrive" in todo
+    assert "check whether records still arrive" in todo
     change(trained, "min_records", "stale_after: never\n    min_records")
     assert about(findings(trained, ExitCode.FAILED), "source", "warning") == []
-    assert about(found, "detector", "warning")[0] == ("fans has never run", "start it: aemon run")
+    assert about(found, "detector", "warning")[0] == (
+        "fans has never run",
+        "start the daemon: aemon run",
+    )
 
 
 def test_a_detector_that_cannot_be_read(trained):
@@ -108,7 +111,8 @@ def test_runs_that_ended_badly_and_runs_that_were_lost(trained):
                 f"INSERT INTO runs ({', '.join(row)}) VALUES ({marks})", tuple(row.values())
             )
     told = about(findings(trained), "runs", "warning")
-    assert ("pumps: 1 score runs failed in the last day", "the last: no such table: x") in told
+    reason = "reason of the last run: no such table: x"
+    assert ("pumps: 1 score runs failed in the last day", reason) in told
     assert any("1 runs were lost" in what for what, _ in told)
 
 
@@ -127,7 +131,7 @@ def test_a_password_that_others_can_read(trained):
     (trained / "aemon.yaml").chmod(0o644)
     found = findings(trained, ExitCode.FAILED)
     ((what, todo),) = about(found, "secrets", "warning")
-    assert "others on this host can read it" in what
+    assert "other users of this host can read the file" in what
     assert todo.startswith("chmod 600")
     assert about(found, "store", "error")
     assert "open-secret" not in json.dumps(found)

@@ -6,34 +6,8 @@ import pytest
 
 from aemon.errors import ExitCode
 from tests import readings
-from tests.cli.commands import LEARNED, run
+from tests.cli.commands import LEARNED, ODD, run, strike
 from tests.processes import insert
-
-ODD = (9.0, 2.2, 0.8)
-
-
-def strike(folder, first: int, records: int) -> None:
-    """Odd readings, and so many normal ones that the episode ends."""
-    rows = list(readings.rows(records + 10, first=first))
-    rows[:records] = [(n, time, *ODD) for n, time, *_ in rows[:records]]
-    insert(folder / "plant.db", "readings", rows)
-    run(folder, "score")
-
-
-@pytest.fixture
-def struck(folder, once):
-    """A folder whose plant had one fault twice, and a third time just now."""
-
-    def build() -> None:
-        run(folder, "train")
-        strike(folder, LEARNED, 3)
-        strike(folder, LEARNED + 20, 2)
-        last = LEARNED + 40
-        insert(folder / "plant.db", "readings",
-               [(last, next(readings.rows(1, first=last))[1], *ODD)])  # fmt: skip
-        run(folder, "score")
-
-    return once(build)
 
 
 def listed(folder, *arguments) -> list[dict]:
@@ -85,8 +59,8 @@ def test_one_is_taken_up_goes_on_and_ends(struck):
     insert(struck / "plant.db", "readings", [
         (LEARNED + 41, next(readings.rows(1, first=LEARNED + 41))[1], *ODD)])  # fmt: skip
     run(struck, "score")
-    (going_on,) = listed(struck, "--open")
-    assert (going_on["id"], going_on["state"], going_on["records"]) == (number, "acknowledged", 2)
+    (ongoing,) = listed(struck, "--open")
+    assert (ongoing["id"], ongoing["state"], ongoing["records"]) == (number, "acknowledged", 2)
     insert(struck / "plant.db", "readings", readings.rows(10, first=LEARNED + 42))
     run(struck, "score")
     assert listed(struck, "--open") == []

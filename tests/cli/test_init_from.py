@@ -44,12 +44,12 @@ def test_a_database_gives_a_monitor_for_each_table_with_times(tmp_path):
         connection.execute("INSERT INTO pumps VALUES ('p1', '2020-05-01')")
         connection.commit()
     told = run(tmp_path, "init", "--from", "plant.db").stdout
-    assert "read its guesses, then run `aemon check" in told
+    assert "correct the guesses that are wrong, then run `aemon check" in told
     text = (tmp_path / "aemon.yaml").read_text()
     assert "key: id # the primary key" in text
-    assert "# records of the same time differ in it; 2 different values" in text
+    assert "# distinguishes records of the same time; 2 different values" in text
     assert "# Found, but not watched: pumps" in text
-    assert "times carry no zone" in text
+    assert "times have no zone" in text
     found = sources_of(tmp_path)
     readings = found["readings"]
     assert (readings.table, readings.time, readings.key, readings.entity) == (
@@ -57,7 +57,7 @@ def test_a_database_gives_a_monitor_for_each_table_with_times(tmp_path):
     )  # fmt: skip
     odd = next(source for name, source in found.items() if name != "readings")
     assert (odd.table, odd.time) == ("odd ${X} # name", "the: time")
-    assert "100 records looked at" in run(tmp_path, "check", "readings").stdout
+    assert "100 records were read" in run(tmp_path, "check", "readings").stdout
 
 
 def test_a_file_gives_its_separator_its_times_and_its_entity(tmp_path):
@@ -69,7 +69,7 @@ def test_a_file_gives_its_separator_its_times_and_its_entity(tmp_path):
     run(tmp_path, "init", "--from", "export.txt")
     source = sources_of(tmp_path)["export"]
     assert (source.separator, source.time, source.entity) == (";", ("Datum", "Uhrzeit"), "Anlage")
-    assert "300 records looked at" in run(tmp_path, "check").stdout
+    assert "300 records were read" in run(tmp_path, "check").stdout
 
 
 def test_labels_are_left_out_of_what_is_learned(tmp_path):
@@ -98,7 +98,7 @@ def test_parquet_files_give_their_times_and_their_entity(tmp_path):
     source = sources_of(tmp_path)["lake"]
     assert (source.kind, source.time, source.entity) == ("parquet", "at", "pump")
     assert "2 files are read" in (tmp_path / "aemon.yaml").read_text()
-    assert "600 records looked at" in run(tmp_path, "check").stdout
+    assert "600 records were read" in run(tmp_path, "check").stdout
 
 
 def test_a_prometheus_gives_its_jobs_with_rates_of_counters(tmp_path):

@@ -79,5 +79,5 @@ def test_dead_letters_are_listed_and_tried_again(folder):
     assert "there is no notification 8 that is dead or waits" in run(
         folder, "notify", "retry", "8", code=ExitCode.DATA
     ).stderr  # fmt: skip
-    assert run(folder, "notify", "retry", "--all").stdout == "1 to be sent again\n"
+    assert run(folder, "notify", "retry", "--all").stdout == "notifications to be sent again: 1\n"
     store.close()

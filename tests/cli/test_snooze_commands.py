@@ -60,7 +60,7 @@ def test_an_entity_is_snoozed_until_a_time_and_options_may_come_first(trained):
     [
         (["pumps"], "needs either --for or --until", ExitCode.CONFIG),
         (["pumps", "--for", "2h", "--until", "2099-01-01"], "needs either", ExitCode.CONFIG),
-        (["pumps", "--until", "2020-01-01"], "is past", ExitCode.CONFIG),
+        (["pumps", "--until", "2020-01-01"], "is in the past", ExitCode.CONFIG),
         (["pumps", "--for", "soon"], "is not a duration", ExitCode.USAGE),
         (["pump", "--for", "2h"], "did you mean 'pumps'?", ExitCode.CONFIG),
     ],

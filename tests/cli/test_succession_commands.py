@@ -34,7 +34,7 @@ def test_going_back_and_forth_says_who_judges_and_keeps_why(two):
     told = run(two, "detectors", "rollback").stdout
     assert told == "pumps: detector 1 judges from the next run on instead of detector 2\n"
     assert states(two) == ["active", "retired"]
-    assert "rolled back to by " in run(two, "detectors", "list").stdout
+    assert "rolled back by " in run(two, "detectors", "list").stdout
     told = run(two, "detectors", "promote", "2").stdout
     assert told == "pumps: detector 2 judges from the next run on instead of detector 1\n"
     assert states(two) == ["retired", "active"]

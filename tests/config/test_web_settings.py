@@ -94,8 +94,8 @@ TAKES_VERIFIED = "client_auth_type: RequireAndVerifyClientCert"
         (TLS + "  client_allowed_sans: [c]\n", f"4: tls_server_config.client_allowed_sans: needs {TAKES_VERIFIED}"),
         (f"basic_auth_users:\n  bob: {HASH}\n  alice: open-secret\n", "3: basic_auth_users.alice: is not a bcrypt hash"),
         ("basic_auth_users:\n  bob: 17\n", "2: basic_auth_users.bob: must be text; put it in quotes"),
-        (f"basic_auth_users:\n  'a:b': {HASH}\n", "2: basic_auth_users.a:b: basic authentication ends"),
-        ("bearer_tokens:\n  bob: open-secret\n", "2: bearer_tokens.bob: is not sha256:"),
+        (f"basic_auth_users:\n  'a:b': {HASH}\n", "2: basic_auth_users.a:b: a user's name must not"),
+        ("bearer_tokens:\n  bob: open-secret\n", "2: bearer_tokens.bob: must be `sha256:`"),
         (f"bearer_tokens:\n  bob: {TOKEN}\nbasic_auth_users:\n  bob: {HASH}\n", "2: bearer_tokens.bob: is also a user"),
         ("permissions:\n  bob: [read]\n", "2: permissions.bob: no user or token has this name"),
         (f"bearer_tokens:\n  bob: {TOKEN}\npermissions:\n  bob: [write]\n", "4: permissions.bob.0: must be one of 'read', 'feedback', 'push' or 'admin'"),
@@ -115,7 +115,9 @@ def test_what_is_wrong_is_told_with_file_line_and_key(read, tmp_path, text, told
 
 
 def test_a_file_that_is_not_there_or_empty_opens_nothing(read, tmp_path):
-    with pytest.raises(ConfigError, match=r"web.yml: the file is empty \(http.web_config names it"):
+    with pytest.raises(
+        ConfigError, match=r"web.yml: the file is empty \(http.web_config names the file"
+    ):
         read("")
     with pytest.raises(ConfigError, match="no such file"):
         read_web_config(tmp_path / "other.yml")

@@ -13,12 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+import duckdb
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aemon.config.schema import MonitorSettings
+from aemon.reading.inbox import Inbox
 from aemon.reading.inbox_records import InboxRecords
+from aemon.reading.open_buckets import OpenBuckets
 from aemon.reading.pushed_records import PushDesk
 from aemon.sources.csv.settings import CsvSource
 from aemon.sources.csv.source import CsvFiles
@@ -30,6 +33,7 @@ from aemon.sources.opcua.settings import OpcUaSource
 from aemon.sources.parquet.settings import ParquetSource
 from aemon.sources.prometheus.settings import PrometheusSource
 from aemon.sources.push.batches import read_json_lines
+from aemon.sources.push.settings import PushSource
 from aemon.sources.readings.source import Readings
 from aemon.sources.source_kinds import open_replayable, open_stream
 from aemon.sources.sql.settings import SqlSource
@@ -38,12 +42,14 @@ from aemon.store.engine import open_engine
 from aemon.store.inbox.kept_records import keep_history
 from aemon.store.schema import revisions
 from aemon.store.store import Store
+from aemon.testing.manual_clock import ManualClock
 from aemon.testing.source_worlds import EPOCH, StreamWorld, World, moment
 from tests.kafka import MockCluster, quick_sessions, wait_for
 from tests.mariadb import MariaDb
 from tests.mosquitto import Mosquitto, cut, publisher
 from tests.opcua import OpcUaServer
-from tests.remote_write import write
+from tests.remote_write import encoded, write
+from tests.streams import Said
 
 WRITTEN = {
     "text": lambda moment: moment.strftime("%Y-%m-%d %H:%M:%S"),
@@ -80,8 +86,46 @@ class SqliteWorld(World):
         self.connection.close()
 
 
+class DuckDbWorld(World):
+    """A table in a file of DuckDB, or a folder of Parquet files that DuckDB reads."""
+
+    def __init__(self, folder: Path, *, files: bool) -> None:
+        self.folder, self.files, self.added = folder, files, 0
+        url = "duckdb:///:memory:" if files else f"duckdb:///{folder}/plant.duckdb"
+        what = f"SELECT * FROM read_parquet('{folder}/*.parquet')"
+        if files:
+            self._write(
+                'COPY (SELECT now() AS "at", 0 AS id, 0::DOUBLE AS flow WHERE false) '
+                f"TO '{folder}/empty.parquet'"
+            )
+        else:
+            self._write('CREATE TABLE readings ("at" TIMESTAMPTZ, id BIGINT, flow DOUBLE)')
+        named = {"query": what} if files else {"table": "readings"}
+        settings = SqlSource(url=url, time="at", key="id", **named)
+        self.source = open_replayable(settings, clock=lambda: EPOCH)
+
+    def add(self, seconds: list[int]) -> list[str]:
+        first = self.added
+        self.added += len(seconds)
+        rows = ", ".join(
+            f"(TIMESTAMPTZ '{moment(second).isoformat()}', {first + number}, {second}.5::DOUBLE)"
+            for number, second in enumerate(seconds)
+        )
+        if self.files:
+            values = f'(SELECT * FROM (VALUES {rows}) AS rows("at", id, flow))'
+            self._write(f"COPY {values} TO '{self.folder}/from_{first:04}.parquet'")
+        else:
+            self._write(f"INSERT INTO readings VALUES {rows}")
+        return [str(number) for number in range(first, self.added)]
+
+    def _write(self, statement: str) -> None:
+        file = ":memory:" if self.files else str(self.folder / "plant.duckdb")
+        with closing(duckdb.connect(file)) as connection:
+            connection.execute(statement)
+
+
 class PostgresqlWorld(World):
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, read_with: str = "driver") -> None:
         self.url = url
         with closing(psycopg.connect(url, autocommit=True)) as connection:
             connection.execute(
@@ -89,7 +133,9 @@ class PostgresqlWorld(World):
             )
         # The server trusts everybody: any password will do.
         secret = url.replace("aemon@", "aemon:hunter2@")
-        settings = SqlSource(url=secret, table="public.readings", time="at", key="id")
+        settings = SqlSource(
+            url=secret, table="public.readings", time="at", key="id", read_with=read_with
+        )
         self.source = open_replayable(settings, clock=lambda: EPOCH)
 
     def add(self, seconds: list[int]) -> list[str]:
@@ -361,6 +407,61 @@ class PushWorld(InboxWorld):
         return keys
 
 
+class RemoteWriteWorld(InboxWorld):
+    """The inbox of a monitor to which a Prometheus sends samples; its inbox finishes the records."""
+
+    known_by_time = True
+
+    def __init__(self, store_url: str) -> None:
+        super().__init__(store_url)
+        source = PushSource.model_validate({"kind": "push", "remote_write": {"step": "1s"}})
+        pumps = MonitorSettings.model_validate({"source": source, "score_every": "1m"})
+        self.desk = PushDesk(self.store, lambda: {"pumps": pumps}, lambda: EPOCH)
+        later = partial(open_stream, source, clock=lambda: EPOCH + timedelta(hours=1))
+        self.inbox = Inbox(later, self.store, "pumps", keep=1000)
+
+    def add(self, seconds: list[int]) -> list[str]:
+        samples = [(moment(second).timestamp(), float(second)) for second in seconds]
+        for name in ("flow", "pressure"):  # series of one record come in several requests
+            body = encoded([({"__name__": name}, samples)])
+            batch = self.desk.read_samples("pumps", body)
+            assert self.desk.accept("pumps", batch, None).rejected == {}
+        self.inbox.write_arrived()
+        times = [moment(second) for second in seconds]
+        return [
+            f"{time.isoformat(timespec='milliseconds')} {time:%Y-%m-%dT%H:%M:%S.%f}"
+            for time in times
+        ]
+
+
+class StreamReadingsWorld(InboxWorld):
+    """The inbox of a stream of readings: two tags, of which buckets of a second make records."""
+
+    known_by_time = True
+
+    def __init__(self, store_url: str) -> None:
+        super().__init__(store_url)
+        self.clock = ManualClock(EPOCH + timedelta(hours=1))
+        self.store = Store(self.store.engine, self.clock)
+        self.source = InboxRecords(self.store, "pumps")
+        bucket = {"every": "1s", "wait": timedelta(0)}
+        pivot = {"name": "tag", "value": "value"}
+        settings = PushSource.model_validate({"kind": "push", "pivot": pivot, "bucket": bucket})
+        self.said = Said()
+        buckets = OpenBuckets(settings, self.store, "pumps")
+        self.inbox = Inbox(lambda: self.said, self.store, "pumps", 1000, buckets)
+
+    def add(self, seconds: list[int]) -> list[str]:
+        for second in seconds:
+            for tag in ("flow", "pressure"):
+                self.said.say(self.added, time=moment(second), tag=tag, value=second)
+                self.added += 1
+        self.inbox.write_arrived()
+        self.clock.forward(timedelta(seconds=1))
+        self.inbox.write_arrived()
+        return [f"{moment(second):%Y-%m-%dT%H:%M:%S}Z" for second in seconds]
+
+
 class HostWorld(StreamWorld):
     def __init__(self, _folder: Path) -> None:
         self.now = EPOCH
@@ -537,6 +638,9 @@ WORLDS = {
     "sql real time": lambda ask, folder: SqliteWorld(folder, "real"),
     "sql query": lambda ask, folder: SqliteWorld(folder, "text", query=True),
     "sql postgresql": lambda ask, folder: PostgresqlWorld(ask("postgres_url")),
+    "sql postgresql adbc": lambda ask, folder: PostgresqlWorld(ask("postgres_url"), "adbc"),
+    "sql duckdb": lambda ask, folder: DuckDbWorld(folder, files=False),
+    "sql duckdb parquet": lambda ask, folder: DuckDbWorld(folder, files=True),
     "sql mariadb": lambda ask, folder: MariaDbWorld(ask("mariadb_server"), ask("mariadb_url")),
     "csv file": lambda ask, folder: CsvWorld(folder, files=1),
     "csv folder": lambda ask, folder: CsvWorld(folder, files=2),
@@ -563,6 +667,9 @@ WORLDS = {
     "victoria entities": lambda ask, folder: VictoriaWorld(ask("victoria_url"), entity=True),
     "inbox": lambda ask, folder: InboxWorld(f"sqlite:///{folder}/aemon.db"),
     "push": lambda ask, folder: PushWorld(f"sqlite:///{folder}/aemon.db"),
+    "remote write": lambda ask, folder: RemoteWriteWorld(f"sqlite:///{folder}/aemon.db"),
+    "stream of readings": lambda ask, folder: StreamReadingsWorld(f"sqlite:///{folder}/aemon.db"),
+    "stream of readings postgresql": lambda ask, folder: StreamReadingsWorld(ask("postgres_url")),
     "inbox postgresql": lambda ask, folder: InboxWorld(ask("postgres_url")),
 }
 STREAM_WORLDS = {

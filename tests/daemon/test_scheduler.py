@@ -101,13 +101,13 @@ def test_old_results_are_removed_a_while_after_the_start_and_again(scheduler, mo
 
 def test_a_removal_that_takes_longer_than_its_interval_is_nobodys_missed_tick(scheduler, told):
     """Whose would it be? The next round finds what this one has left."""
-    monitor_ticks, going_on = [], []
-    scheduler.prune(timedelta(milliseconds=50), lambda: (going_on.append(1), time.sleep(0.5)))
+    monitor_ticks, ongoing = [], []
+    scheduler.prune(timedelta(milliseconds=50), lambda: (ongoing.append(1), time.sleep(0.5)))
     scheduler.every(timedelta(milliseconds=50), "pumps", lambda: monitor_ticks.append(1))
     scheduler.start(lambda: None)
     scheduler.start_over()
     wait(lambda: len(monitor_ticks) > 5)
-    assert going_on
+    assert ongoing
     assert not [what for what in told if what[1] is Job.PRUNE]
 
 

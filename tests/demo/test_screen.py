@@ -143,7 +143,8 @@ def test_a_fault_of_fifty_records_takes_few_lines(plain):
     lines = shown(plain).splitlines()
     assert len(lines) == 4
     assert lines[-1].strip() == (
-        "… p3 49 more in 4.9 s; worst: pressure 3.912 for 5.1, valve open for throttled"
+        "… p3 49 more in 4.9 s; "
+        "worst: pressure 3.912 (expected 5.1), valve open (expected throttled)"
     )
 
 

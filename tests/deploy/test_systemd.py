@@ -106,7 +106,9 @@ def test_the_unit_is_one_that_systemd_understands_and_finds_hardened(tmp_path):
     judged = subprocess.run(command, capture_output=True, text=True, check=False)
     assert judged.returncode == 0, judged.stdout
     (level,) = re.findall(r"Overall exposure level for aemon.service: (\S+)", judged.stdout)
-    assert f"gives it {level}" in " ".join((ROOT / "deploy" / "README.md").read_text().split())
+    assert f"exposure level is {level}" in " ".join(
+        (ROOT / "deploy" / "README.md").read_text().split()
+    )
 
 
 def test_the_service_of_the_readme_watches_the_machine_it_is_on(service):

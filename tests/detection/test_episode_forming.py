@@ -29,13 +29,13 @@ def rules(**settings) -> Episodes:
     return Episodes(settings=EpisodeSettings(**settings), at=NOW)
 
 
-def told(pattern: str, *, going_on=None, entities: str = "", first: int = 0, **settings):
+def told(pattern: str, *, open_episodes=None, entities: str = "", first: int = 0, **settings):
     """Episodes of a pattern, a record a second: `x` an anomaly, `.` a calm record, `?` neither."""
     names = np.array(list(entities or "p" * len(pattern)), dtype=object)
     flagged = {row: anomaly(first + row) for row, mark in enumerate(pattern) if mark == "x"}
     calm = np.array([mark == "." for mark in pattern])
     newest = T0 + timedelta(seconds=first + len(pattern) - 1)
-    return rules(**{"gap": 2, **settings}).follow(going_on or {}, names, flagged, calm, newest)
+    return rules(**{"gap": 2, **settings}).follow(open_episodes or {}, names, flagged, calm, newest)
 
 
 def test_adjacent_anomalies_are_one_episode_and_a_short_calm_does_not_end_it():
@@ -59,11 +59,11 @@ def test_how_the_records_were_cut_into_runs_changes_nothing(cut):
     pattern = "x..x...x?x"
     whole, _ = told(pattern)
     before, _ = told(pattern[:cut])
-    going_on = {e.entity: e for e in before if e.state is EpisodeState.OPEN}
-    after, _ = told(pattern[cut:], going_on=going_on, first=cut)
+    open_episodes = {e.entity: e for e in before if e.state is EpisodeState.OPEN}
+    after, _ = told(pattern[cut:], open_episodes=open_episodes, first=cut)
     kept = [e for e in before if e.state is EpisodeState.CLOSED]
-    if going_on and not after:
-        after = list(going_on.values())
+    if open_episodes and not after:
+        after = list(open_episodes.values())
     assert kept + after == whole
 
 
@@ -81,8 +81,8 @@ def test_each_entity_has_its_own():
 
 def test_an_episode_that_nothing_happened_to_is_not_written_again():
     (episode,), _ = told("x")
-    assert told("..", going_on={"p": episode}, entities="qq") == ([], {})
-    (closed,), _ = told("...", going_on={"p": episode})
+    assert told("..", open_episodes={"p": episode}, entities="qq") == ([], {})
+    (closed,), _ = told("...", open_episodes={"p": episode})
     assert closed.state is EpisodeState.CLOSED
 
 
@@ -116,8 +116,8 @@ def test_how_the_records_were_cut_changes_nothing_by_any_of_the_rules(cut):
     settings = {"min_records": 2, "longest_gap": timedelta(seconds=6)}
     whole, _ = told(pattern, **settings)
     before, _ = told(pattern[:cut], **settings)
-    going_on = {e.entity: e for e in before if e.state is not EpisodeState.CLOSED}
-    after, _ = told(pattern[cut:], going_on=going_on, first=cut, **settings)
+    open_episodes = {e.entity: e for e in before if e.state is not EpisodeState.CLOSED}
+    after, _ = told(pattern[cut:], open_episodes=open_episodes, first=cut, **settings)
     kept = [e for e in before if e.state is EpisodeState.CLOSED]
     assert kept + after == whole
     assert [(e.records, e.is_reported) for e in whole] == [(2, True), (2, True), (1, False)]
@@ -126,7 +126,7 @@ def test_how_the_records_were_cut_changes_nothing_by_any_of_the_rules(cut):
 def test_a_short_one_is_told_once_it_is_long_enough():
     (short,), _ = told("xx", min_records=3)
     assert (short.state, short.opened_at) == (EpisodeState.FORMING, None)
-    (long,), _ = told(".x", going_on={"p": short}, min_records=3, first=2)
+    (long,), _ = told(".x", open_episodes={"p": short}, min_records=3, first=2)
     assert (long.state, long.opened_at, long.records) == (EpisodeState.OPEN, NOW, 3)
 
 
@@ -144,9 +144,9 @@ def test_late_anomalies_can_make_a_short_one_long_enough_and_leave_it_closed():
 def test_an_acknowledged_one_goes_on_and_is_closed_the_same_way():
     (episode,), _ = told("x")
     taken_up = replace(episode, state=EpisodeState.ACKNOWLEDGED)
-    (more,), _ = told("x.", going_on={"p": taken_up}, first=1)
+    (more,), _ = told("x.", open_episodes={"p": taken_up}, first=1)
     assert (more.state, more.records, more.calm_records) == (EpisodeState.ACKNOWLEDGED, 2, 1)
-    (closed,), _ = told("..", going_on={"p": more}, first=3)
+    (closed,), _ = told("..", open_episodes={"p": more}, first=3)
     assert closed.state is EpisodeState.CLOSED
 
 
@@ -159,7 +159,11 @@ def test_too_much_time_between_two_anomalies_parts_them():
 
 def test_an_entity_that_falls_silent_ends_its_episode_as_time_goes_on():
     (episode,), _ = told("x", longest_gap=timedelta(seconds=3))
-    others = {"going_on": {"p": episode}, "entities": "qqq", "longest_gap": timedelta(seconds=3)}
+    others = {
+        "open_episodes": {"p": episode},
+        "entities": "qqq",
+        "longest_gap": timedelta(seconds=3),
+    }
     assert told("...", first=1, **others) == ([], {})
     (closed,), _ = told("...", first=2, **others)
     assert closed.state is EpisodeState.CLOSED

@@ -40,7 +40,10 @@ def folder(tmp_path):
 def test_files_that_no_monitor_reads_are_named(folder):
     (found,) = unread_files(config(pumps=folder))
     assert found.level is Level.WARNING
-    assert "pumps: 3 files beside are read by no monitor: b.txt, c.xls, more/d.csv" in found.what
+    assert (
+        "pumps: no monitor reads 3 other files in the watched folders: b.txt, c.xls, more/d.csv"
+        in found.what
+    )
     assert "path: exports/*.txt" in found.todo
 
 
@@ -100,7 +103,7 @@ def test_keys_that_were_given_up_are_told(store, settings):
     with store.commit("pumps", Mark(source="s"), at, at):
         pass
     told, fine = records(store, SimpleNamespace(monitors={"pumps": settings}))
-    assert told.what.startswith("pumps: 3 keys that were missing below the newest one")
+    assert told.what.startswith("pumps: 3 keys below the newest key were missing")
     assert (told.level, fine.level) == (Level.OK, Level.OK)
 
 
@@ -124,5 +127,7 @@ def test_keys_that_do_not_tell_which_records_are_new_are_told(tmp_path):
             SimpleNamespace(monitors={"pumps": one}), lambda: datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
         )
         told[key] = found.what
-    assert "more than 5m behind it are not found; set lateness to look longer" in told["id"]
+    assert (
+        "more than 5m older than the newest record; set lateness to look further back" in told["id"]
+    )
     assert "lateness" not in told["n"]

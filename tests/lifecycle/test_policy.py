@@ -7,15 +7,15 @@ import pytest
 
 from aemon.config.lifecycle_settings import LifecycleSettings
 from aemon.config.schema import MonitorSettings
-from aemon.detection.promotion import Evidence, Ruling
+from aemon.detection.promotion import Evidence, TrialOutcome
 from aemon.errors import Remedy
 from aemon.lifecycle.policy import (
     LONGEST_RETRY,
     Observed,
     TrialStage,
     drift_is_over,
+    outcome_of_trial,
     pause_after,
-    ruling_on,
     stage_of,
     why_train,
 )
@@ -168,11 +168,11 @@ def test_a_change_of_settings_waits_for_no_record_of_a_source_that_stands_still(
         stage = stage_of(0, NOW - lasted, 0.01, LifecycleSettings(), NOW, asked_for=True)
         assert stage.ripe is ripe
     nothing = replace(EVIDENCE, records=0, flagged=0, flagged_by_active=0, flagged_by_both=0)
-    assert ruling_on(nothing, stage) is None, "of the same settings it goes on"
+    assert outcome_of_trial(nothing, stage) is None, "of the same settings it goes on"
     asked_for = replace(nothing, alike=False, asked_for=True)
-    assert ruling_on(asked_for, stage).ruling is Ruling.PROMOTE
+    assert outcome_of_trial(asked_for, stage).outcome is TrialOutcome.PROMOTE
     for against in ({"error": float("nan")}, {"confirmed": 2, "confirmed_lost": 1}):
-        assert ruling_on(replace(asked_for, **against), stage).ruling is Ruling.REJECT
+        assert outcome_of_trial(replace(asked_for, **against), stage).outcome is TrialOutcome.REJECT
 
 
 EVIDENCE = Evidence(
@@ -184,16 +184,19 @@ RIPE = TrialStage(wanted=200, overdue=False, ripe=True)
 
 
 def test_a_trial_rules_for_a_detector_that_does_as_well():
-    assert ruling_on(EVIDENCE, RIPE).ruling is Ruling.PROMOTE
+    assert outcome_of_trial(EVIDENCE, RIPE).outcome is TrialOutcome.PROMOTE
 
 
 def test_a_trial_rules_against_a_detector_that_flags_far_more():
     noisy = replace(EVIDENCE, flagged=60, flagged_by_both=2)
-    assert ruling_on(noisy, RIPE).ruling is Ruling.REJECT
+    assert outcome_of_trial(noisy, RIPE).outcome is TrialOutcome.REJECT
 
 
 def test_a_trial_without_evidence_goes_on_unless_records_no_longer_fit():
     early = replace(RIPE, ripe=False)
-    assert ruling_on(None, early) is None
-    assert ruling_on(EVIDENCE, early) is None
-    assert ruling_on(None, early, unfit="column 'flow' is missing").ruling is Ruling.REJECT
+    assert outcome_of_trial(None, early) is None
+    assert outcome_of_trial(EVIDENCE, early) is None
+    assert (
+        outcome_of_trial(None, early, unfit="column 'flow' is missing").outcome
+        is TrialOutcome.REJECT
+    )

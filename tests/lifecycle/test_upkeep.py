@@ -116,7 +116,7 @@ def test_a_level_that_stays_is_told_once_learned_and_normal_from_then_on(
     assert monitor.wants_training(clock()).startswith("drift: a new level has stayed for")
     # and the detector that is trained takes it for normal, and the old level for odd
     trained = train_once("pumps", settings, store, clock, why="drift")
-    assert "a new level learned since 2026-01-01 00:05" in trained.summary
+    assert "the new level since 2026-01-01 00:05 learned as normal" in trained.summary
     come(database, 100, LEARNED + 500, shift=6.0)
     assert len(score(monitor).counts.exceedances) <= 10
     assert [(row.kind, row.state) for row in rows(store, drifts) if row.kind == "shift"] == [

@@ -336,7 +336,7 @@ def test_records_that_wait_are_told(trained, database):
     insert(database, "readings", [(9000, "9999-12-31 00:00:00", 6.0, 2.8, 1.8)])
     outcome, reason, _ = score(trained)
     assert outcome is Outcome.NO_DATA
-    assert "1 wait: their time is unreadable or too far ahead" in reason
+    assert "1 records wait: their time is unreadable or too far ahead" in reason
 
 
 def test_too_few_usable_records_are_no_normal_life(settings, database, store, clock):

@@ -170,7 +170,7 @@ def test_a_detector_can_be_had_again(set_up, store, clock, database):
     assert again.same_threshold
     assert again.largest_gap == pytest.approx(0, abs=1e-6)
     detector = load(store, active_detector(store, "pumps")).detector
-    assert detector.operation.summary == "`speed > 10` holds, for 5s at least"
+    assert detector.operation.summary == "`speed > 10` holds for at least 5s"
 
 
 def test_where_it_holds_for_too_few_nothing_is_learned(set_up, store, clock, database):
@@ -183,7 +183,7 @@ def test_a_machine_that_is_never_at_work_is_told(set_up, store, clock, database)
     train_once("pumps", set_up(), store, clock)
     insert(database, "readings", list(machines.rows(100, first=LEARNED))[-machines.OFF :])
     run = score(set_up(), store, clock)
-    assert "columns.only_when holds for none of them: no record was judged" in run.reason
+    assert "columns.only_when holds for none of the records: none was judged" in run.reason
     ended = run.report("pumps", Job.SCORE, Outcome.OK, run.reason, (clock(), clock()))
     save_run(store, ended, run.id)
     config = Config(monitors={"pumps": set_up()})

@@ -83,7 +83,7 @@ def test_a_silent_entity_is_told_once_and_when_it_is_back(settings, store, clock
     assert [now for _, now, _ in actions] == [[], [], ["entity.silent"], [], ["entity.back"]]
     (sentence,) = actions[3][2]
     assert sentence == (
-        "p3 is silent: no record since 2026-01-01 00:10:29 UTC, while others send; its longest pause "
+        "p3 is silent: no record since 2026-01-01 00:10:29 UTC, while other entities send; its longest pause "
         "in training was 3s"
     )
     assert actions[4][2] == ()

@@ -124,10 +124,10 @@ def test_an_alerts_labels_are_those_of_its_life():
     (over,) = sent(replace(OPENED, event=Event.RESOLVED), "alertmanager", labels={"site": "north"})
     assert over["labels"] == alert["labels"]
     assert over["endsAt"] == "2026-11-20T09:00:00.000+00:00"
-    going_on = receiver("alertmanager", labels={"site": "north"}).going_on
-    assert going_on(OPENED, NOW) == [alert]
+    ongoing = receiver("alertmanager", labels={"site": "north"}).ongoing
+    assert ongoing(OPENED, NOW) == [alert]
     taken_up = replace(OPENED, state=EpisodeState.ACKNOWLEDGED, acknowledged=True)
-    still_on, muting = going_on(taken_up, NOW)
+    still_on, muting = ongoing(taken_up, NOW)
     assert still_on["labels"] == alert["labels"], "an end would say that all is well"
     assert muting["labels"] == {
         **alert["labels"], "alertname": "AemonEpisodeAcknowledged", "severity": "info"

@@ -182,7 +182,7 @@ def test_a_certificate_must_be_trusted(certificate):
     url = f"https://127.0.0.1:{server.server_address[1]}/"
     try:
         strange = send(webhook(url), b"{}", KEY)
-        assert strange.error.startswith("its certificate is not trusted: self")
+        assert strange.error.startswith("the receiver's certificate is not trusted: self")
         assert not strange.permanent
         trusted = send(webhook(url, ca_file=certificate / "cert.pem"), b"{}", KEY)
         assert (trusted.status, trusted.error) == (204, "")

@@ -37,7 +37,7 @@ from tests.readings import LEARNED
 
 FOUNDATIONS = {
     "first_look", "installation", "json_form", "lists", "lists.pages", "lists.row_forms",
-    "newest_records",
+    "newest_records", "reporting", "reporting.pictures", "reporting.report_page",
 }  # fmt: skip
 """Modules of the package that operations stand on; all others hold operations."""
 
@@ -220,6 +220,7 @@ CALLS: dict[str, Call] = {
     "roll_back_detector": on(),
     "run_page": listed(happened=Happened(monitor="pumps")),
     "schema_revision": on(),
+    "make_report": on(monitor="pumps"),
     "score_lanes": on(wanted=SeriesWanted(monitor="pumps")),
     "score_series": on(wanted=SeriesWanted(monitor="pumps")),
     "score_page": listed(wanted=RecordsWanted()),

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from aemon.config.service_settings import RetentionSettings
 from aemon.records import DetectorState
 from aemon.store import retention, retired_detectors
+from aemon.store.artifacts import artifact
 from aemon.store.bulk import as_columns, write_rows
-from aemon.store.detectors import active_detector, artifact, save_detector
+from aemon.store.detectors import active_detector, save_detector
 from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts, open_drifts
 from aemon.store.moved_thresholds import save_thresholds
 from aemon.store.retention import count_old, drop_empty_partitions, due_monitors, prune, removals

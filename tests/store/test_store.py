@@ -12,8 +12,9 @@ from aemon.errors import RefusedError
 from aemon.records import Job, Outcome, Watermark
 from aemon.run_report import RunCounts, RunReport
 from aemon.store import queries
+from aemon.store.artifacts import artifact
 from aemon.store.bulk import as_columns
-from aemon.store.detectors import NewDetector, active_detector, artifact, save_detector
+from aemon.store.detectors import NewDetector, active_detector, save_detector
 from aemon.store.drifts import Drift, DriftKind, begin_drifts, end_drifts
 from aemon.store.inbox.kept_records import history_count, history_records, keep_history
 from aemon.store.ledger import save_run

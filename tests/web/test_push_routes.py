@@ -250,7 +250,7 @@ def test_who_may_not_push_learns_no_names(client):
             assert "pumps" not in answer.text
     answer = push(client, [ONE], url="/api/v1/records/nothing")
     assert answer.status_code == 404
-    assert "those that do: pumps" in answer.json()["error"]
+    assert "monitors that accept records: pumps" in answer.json()["error"]
     assert "'fans' takes no pushed records" in push(client, [ONE], url="/api/v1/records/fans").text
     assert push(client, "a b=1", "", "/write").status_code == 404
 

@@ -12,9 +12,11 @@ SECRET_OPTIONS = ("password", "sslpassword", "passfile")
 
 ENCODE_HINT = "special characters in its user and password must be percent-encoded, '@' as %40"
 
-_LEAST_PIECE = 3  # characters: a shorter piece of a password reveals nothing and is in many texts
+_LEAST_PIECE = 3  # characters; a shorter part of a password occurs in many texts, by chance
 _PIECE = re.compile(r"[^@:/?&=#%+\s]{3,}")  # text between characters at which parsers cut a URL
-_USER_PART = re.compile(r"[\w+]+://(?:[^:/]*(?::[^@]*)?@)?")  # user and password for SQLAlchemy
+_USER_PART = re.compile(
+    r"[\w+]+://(?:[^:/]*(?::[^@]*)?@)?"
+)  # user and password, as SQLAlchemy reads a URL
 _SHOWN_FOR_A_SECRET = "***"  # noqa: S105 -- not a secret
 
 
@@ -33,7 +35,7 @@ def read_address(text: str) -> URL:
     except NoSuchModuleError:
         raise ValueError(
             "names a kind of database that SQLAlchemy does not know; "
-            "correct the part before :// or install its dialect"
+            "correct the part before ://, or install the dialect of the database"
         ) from None
     except (ArgumentError, ValueError):
         raise ValueError(
@@ -101,7 +103,7 @@ def _forms(secret: str) -> Iterable[str]:
 
 
 def _place(url: URL) -> tuple[list[str], str]:
-    """Split host and path: return parts that may be a password, and the host and path left."""
+    """Return the parts of host and path that may belong to a password, and the remaining text."""
     host, database = url.host or "", url.database or ""
     options = [
         text
@@ -154,7 +156,7 @@ def checked_url(text: str) -> str:
 
 
 def page_url(url: str | None, listening: str, *, tls: bool = False) -> str:
-    """Return the address of the status page: the configured address, or that of `listening`.
+    """Return the address of the status page: the configured `url`, or an address from `listening`.
 
     >>> page_url(None, "127.0.0.1:9464")
     'http://127.0.0.1:9464'

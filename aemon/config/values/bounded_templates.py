@@ -12,7 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 MOST = 20_000
 """Maximum characters or items that one operation may produce: no message is longer."""
 
-MOST_BITS = 4_096  # maximum size of a number
+MOST_BITS = 4_096  # maximum size of a number, in bits
 _PERCENT = re.compile(r"%(?:\([^)]*\))?[^a-zA-Z%]*(?:\d{5,}|\*)")  # a width in `%99999d`, or `%*d`
 _BRACES = re.compile(r"\{[^{}]*(?:\d{5,}|\{)")  # or in `{:99999}`, or `{:{}}`
 

@@ -122,7 +122,7 @@ def parse_condition(text: str) -> Condition:
 
 
 def columns_of(condition: Condition) -> tuple[str, ...]:
-    """Return the names of the columns in a condition, each once, in order."""
+    """Return the names of the columns in a condition, each name once, in the written order."""
     return tuple(dict.fromkeys(_names(condition)))
 
 
@@ -170,7 +170,7 @@ def _unread(text: str, start: int) -> ValueError:
         )
     if character in "+-*/%^":
         return _error(
-            start + 1, f"{character!r} is not known: cells are compared, not computed with"
+            start + 1, f"{character!r} is not known: a condition compares cells, without arithmetic"
         )
     return _error(start + 1, f"{character!r} is not known; put names with it in `backticks`")
 

@@ -32,7 +32,7 @@ Numbers = frozenset[int]
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A schedule of moments that recur by the local clock; `parse` makes it from text.
+    """A schedule of moments that recur by the local clock; `parse` makes a schedule from text.
 
     If day and weekday are both given, a day must match only one of them, as in cron(8).
     """
@@ -78,7 +78,7 @@ class Cron:
         )
 
     def on_day(self, day: datetime) -> bool:
-        """Return whether the schedule has moments on the local day of a time."""
+        """Return whether the schedule has moments on the local date of `day`."""
         if day.month not in self.months:
             return False
         by_day = day.day in self.days
@@ -88,9 +88,9 @@ class Cron:
     def moments(self, first: datetime, last: datetime, zone: ZoneInfo) -> Iterator[datetime]:
         """Yield every moment from `first` to `last` (both aware), in order, as aware UTC.
 
-        If the clock change in spring skips a moment, the moment is an hour later. If the clock
-        change in autumn repeats a moment, it is yielded once. It is yielded twice if the field of
-        minutes or hours begins with `*`, as in cron(8).
+        If the clock change in spring skips a moment, the moment is yielded an hour later. If the
+        clock change in autumn repeats a moment, the moment is yielded once, or twice if the field
+        of minutes or hours begins with `*`, as in cron(8).
         """
         start = first.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         day = start.replace(tzinfo=None) - timedelta(days=1)  # skipped moments may be after `first`
@@ -115,9 +115,10 @@ class Cron:
         }
 
     def _folds(self, day: datetime) -> tuple[int, ...]:
-        """Return the passes of a repeated hour that count: 0 is the first pass, 1 the second.
+        """Return which passes of a repeated hour count: 0 for the first pass, 1 for the second.
 
-        Both count only on a day on which the clock changes, if minutes or hours begin with `*`.
+        The second pass counts only on a day of a clock change, and only if the field of minutes or
+        hours begins with `*`.
         """
         minutes, hours = self.text.split()[:2]
         if not (minutes.startswith("*") or hours.startswith("*")):
@@ -160,8 +161,8 @@ def _number(text: str, name: str, low: int, names: tuple[str, ...]) -> int:
     return int(text)
 
 
-MOST_LOOKED_AT = 2_000  # maximum moments to compare: a week of one moment in five minutes
-LONGEST_LOOK = timedelta(days=800)  # schedules are followed for this long; leap days are rarer
+MOST_LOOKED_AT = 2_000  # maximum moments to compare: one every five minutes for almost a week
+LONGEST_LOOK = timedelta(days=800)  # how far ahead moments are searched; leap days may be later
 
 
 def longest_pause(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> timedelta:
@@ -181,7 +182,7 @@ def _pauses(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime) -> tuple[
     return (schedule,) if isinstance(schedule, timedelta) else _gaps(schedule, zone, now)
 
 
-# The result takes milliseconds to compute, and each of a monitor's two schedules needs it often.
+# The computation takes milliseconds, and is needed often for both schedules of a monitor.
 @lru_cache(maxsize=2)
 def _gaps(schedule: Cron, zone: ZoneInfo, now: datetime) -> tuple[timedelta, ...]:
     moments = list(islice(schedule.moments(now, now + LONGEST_LOOK, zone), MOST_LOOKED_AT))
@@ -198,7 +199,10 @@ def moment_after(schedule: timedelta | Cron, zone: ZoneInfo, now: datetime, coun
 
 
 def is_due(schedule: timedelta | Cron, since: datetime, now: datetime, zone: ZoneInfo) -> bool:
-    """Return whether work done at `since` is due again; return True if `since` is not credible."""
+    """Return whether work that was done at `since` is due again.
+
+    Return True if `since` is far in the future: the clock was then wrong at that time.
+    """
     if is_wrong(since, now):
         return True
     if isinstance(schedule, timedelta):

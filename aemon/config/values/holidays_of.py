@@ -29,4 +29,4 @@ def _check(place: str) -> str:
 Holidays = Annotated[
     str, Field(pattern=r"^[A-Z]{2}(-[A-Za-z0-9 ]{1,40})?$"), AfterValidator(_check)
 ]
-"""A country as two letters (ISO 3166-1), optionally followed by a dash and a part of it."""
+"""A country as two letters (ISO 3166-1); a dash and a part of the country may follow."""

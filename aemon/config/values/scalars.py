@@ -37,7 +37,7 @@ class Settings(BaseModel):
 
 
 def given(key: str, kind: str) -> dict[str, Any]:
-    """Return the part of a JSON Schema that makes a key of a kind required and not null."""
+    """Return a part of a JSON Schema that requires a key with a value of type `kind`."""
     return {"required": [key], "properties": {key: {"type": kind}}}
 
 
@@ -50,7 +50,7 @@ class AtKeyError(ValueError):
 
 
 _REFERENCE = r"\$\{"  # text with ${NAME} or ${file:PATH} is checked after it is replaced
-NOT_ZERO = "(?=.*[1-9])"  # a pattern that excludes 0
+NOT_ZERO = "(?=.*[1-9])"  # requires a digit from 1 to 9
 
 
 def pattern_of(pattern: str) -> str:
@@ -97,7 +97,7 @@ Size = Annotated[
 
 _BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*/\s*(hour|day|week)")
 _PER_DAY = {"hour": 24.0, "day": 1.0, "week": 1 / 7}
-LEAST_A_DAY, MOST_A_DAY = 1e-4, 1e9  # one alarm in thirty years; more than any daemon judges
+LEAST_A_DAY, MOST_A_DAY = 1e-4, 1e9  # one alarm in thirty years; more than all records
 
 
 def alarms_per_day(budget: str) -> float:

@@ -75,7 +75,7 @@ _CRON = r"\s*(?:@(?:hourly|daily|weekly|monthly)|[^\s]+(?:\s+[^\s]+){4})\s*"
 
 
 class _IsCron:
-    """The schema of a `Cron` that `_cron` has made."""
+    """A schema that accepts only `Cron` objects; the validator `_cron` makes them from text."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
@@ -107,7 +107,7 @@ def _schedule_text(value: timedelta | Cron) -> str:
 
 
 class _IsSchedule:
-    """The schema of a schedule that `_schedule` has made."""
+    """A schema that accepts a `Cron` or a timedelta; the validator `_schedule` converts text."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
@@ -165,7 +165,7 @@ def _auto_or_after(value: object) -> object:
 
 
 class _AsMade:
-    """The schema of a value that an earlier validator has made."""
+    """A schema that accepts any value; an earlier validator has checked the value already."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
@@ -185,7 +185,7 @@ AutoAfter = Annotated[
         }
     ),
 ]
-"""An `After`, or `auto`: then a rule computes the time."""
+"""An `After`, or `auto`; for `auto`, a rule computes the time."""
 
 
 _TIME = "time"
@@ -210,7 +210,10 @@ Join = Annotated[
         }
     ),
 ]
-"""How values of several files become one record: by an equal `time`, or by a common step."""
+"""How values of several files become one record.
+
+`time` joins values of equal times. A duration joins values of the same step of this length.
+"""
 
 MOST_TOGETHER = 64
 

@@ -21,13 +21,16 @@ MOST_LOG_VARIANCE = 10.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Autoencoder:
-    """M autoencoders of the same shape, trained together; each has L layers, the encoder's first.
+    """M autoencoders of the same shape, trained together.
+
+    Each autoencoder has L layers: first the layers of the encoder, then the layers of the decoder.
 
     Attributes:
         weights: L layers (M, in, out), float32.
         biases: L layers (M, 1, out), float32.
         activations: activation functions of the L layers.
-        encoder_layers: number of layers of the encoder; the output of the last of them is the code.
+        encoder_layers: number of layers of the encoder. The output of the encoder's last layer is
+            the code.
         outputs: conversion of the last layer's numbers to features.
         spread: weights (M, in, C) and biases (M, 1, C) of an additional layer, which computes the
             log variance of a variational code. The encoder's last layer then computes the mean of

@@ -11,7 +11,7 @@ from aemon.detection.autoencoders.training_set import TrainingSet
 Solve = Callable[[Values, int], Autoencoder]
 
 FILL_ROUNDS = 8
-"""Number of times that missing cells are filled with reconstructions and the equation is solved."""
+"""Number of rounds. Each round fills missing cells with reconstructions and solves the equation."""
 
 
 def learn_members(

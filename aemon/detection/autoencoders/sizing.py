@@ -1,4 +1,6 @@
-"""Choice of an autoencoder's width, depth and training steps, by numbers of features and records.
+"""Choice of an autoencoder's width, depth and training steps.
+
+The choice depends on the number of features and the number of records.
 
 Configured values take precedence.
 """
@@ -14,12 +16,12 @@ CODE_SHARE = 0.75
 (docs/decisions.md, "Tabular detection")."""
 
 HIDDEN_FACTOR = 3
-"""Default width of the hidden layers, as a multiple of the features
+"""Default width of the hidden layers, as a multiple of the number of features
 (docs/decisions.md, "Tabular detection")."""
 
 MOST_HIDDEN, LEAST_HIDDEN = 512, 128
-"""Largest default width of a hidden layer, and the least width to which `MOST_WEIGHTS` reduces it.
-Wider layers take longer to train, with little gain."""
+"""Largest default width of a hidden layer, and the least width to which `MOST_WEIGHTS` reduces a
+hidden layer. Wider layers take longer to train, with little gain."""
 
 MOST_WEIGHTS = 512 * 512
 """Largest number of weights between the features and the first hidden layer. With 1,500 columns,
@@ -30,12 +32,12 @@ PASSES = 3
 """Least number of times that training reads each record, if no steps are configured."""
 
 MOST_STEPS = 3_000
-"""Largest number of training steps that is chosen without a configured number."""
+"""Largest number of training steps, if no number is configured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shape:
-    """Widths of the layers of a symmetric autoencoder: features, hidden layers, code, and back."""
+    """Widths of the layers of a symmetric autoencoder, from the features to the code."""
 
     features: int
     hidden: tuple[int, ...]
@@ -63,8 +65,8 @@ def choose_shape(
 ) -> Shape:
     """Choose the widths of the layers for F features.
 
-    For a single feature, the code has width 0. The reconstruction is then a constant, and the error
-    is the distance from the middle.
+    For a single feature, the code has width 0. The reconstruction is then a constant, and the
+    residual is the distance from this constant.
 
     Args:
         features: number of features, F.
@@ -116,8 +118,8 @@ def widened(features: int, factor: int) -> int:
 def choose_steps(records: int, settings: DetectorSettings, least: int) -> int:
     """Return the number of training steps for N records.
 
-    Without a configured number, these are at least the steps that the kind needs, and enough steps
-    to read each record `PASSES` times, but at most `MOST_STEPS`.
+    If no number is configured, there are at least `least` steps, and at least enough steps to read
+    each record `PASSES` times, but at most `MOST_STEPS`.
     """
     if settings.steps is not None:
         return settings.steps

@@ -1,4 +1,4 @@
-"""Training of autoencoders by gradient descent. The only module that imports torch."""
+"""Training of autoencoders by gradient descent. No other module imports torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -102,7 +102,8 @@ class _Training:
             error = outputs.error(raw, X, W)  # (M,)
             loss = error.sum()
             if plan.divergence is not None:
-                # twice the nats of a feature; its residual is normal, with the error as variance
+                # Twice the nats per feature, multiplied by the error; the error is the variance of
+                # normal residuals.
                 loss = loss + plan.divergence * 2 / features_weight * (error.detach() * nats).sum()
             if plan.sparsity is not None:
                 loss = loss + _sparsity_loss(code, plan.sparsity)

@@ -1,4 +1,4 @@
-"""Plans for training by gradient descent: a kind makes a plan, `training` carries it out."""
+"""The plan of a training by gradient descent: a kind makes it, and `training` carries it out."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -29,7 +29,7 @@ class Plan:
 
     Attributes:
         widths: widths of the input features, the inner layers and the output features.
-        activations: activation function of each layer: one item fewer than `widths`.
+        activations: activation function of each layer; the tuple has one item fewer than `widths`.
         encoder_layers: number of layers of the encoder.
         steps: number of steps of the optimizer.
         batch_records: number of records in one step, for each member.

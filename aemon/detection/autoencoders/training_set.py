@@ -11,13 +11,14 @@ from aemon.detection.arrays import Floats, Mask, Rows
 from aemon.detection.features.outputs import Outputs
 
 LAST_SHARE = 0.2
-"""Share of the records that a single member does not learn from: the newest records."""
+"""If a detector has only one member, the newest records are held out: this share of all records."""
 
 CUT_ALONE = 20
-"""Least number of an entity's records in each fold, if the entity is divided separately."""
+"""The records of an entity are divided into folds separately if each fold gets at least this number
+of records."""
 
 ALIKE = 4.0
-"""Records are a series if their autocorrelation exceeds this number of its standard errors."""
+"""Records are a series if their autocorrelation is above this many standard errors."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -161,7 +162,7 @@ class Likeness(NamedTuple):
 
     @property
     def beyond_chance(self) -> bool:
-        """Whether the autocorrelation is higher than chance explains, so records are a series."""
+        """Whether the autocorrelation is too high to be chance; the records are then a series."""
         return self.mean > ALIKE * self.error
 
 

@@ -38,7 +38,7 @@ LEAST_RECORDS = 200
 """Least effective number of independent records from which a column's index is computed."""
 
 LOOKS = 40
-"""Number of points in the training records at which the movement of each column is measured."""
+"""Number of points in the training records at which the index of each column is measured."""
 
 BEYOND = 1.5
 """A column has drifted only if its index is above BEYOND times its largest index in training. With
@@ -55,12 +55,15 @@ class Bins:
 
     Attributes:
         column: name of the column.
-        sort: sort of the column's cells.
-        edges: edges between the bins of numbers, ascending; an edge belongs to the bin above.
+        sort: whether the column's cells are numeric, boolean or categorical.
+        edges: edges between the bins of numbers, ascending; a number equal to an edge belongs to
+            the bin above the edge.
         categories: known texts, with a bin for each text; a further bin is for all other texts.
         counts: (B,) number of training records in each bin; the last bin is for missing cells.
-        usual: largest index, in the course of the training records, of recent against all records.
-        late: (B,) weights in each bin at the end of training, where newer records weigh more.
+        usual: largest index within the training. At each of `LOOKS` points, the recent records are
+            compared with all training records.
+        late: (B,) sum of the records' weights in each bin at the end of training; newer records
+            have larger weights.
         reading: how the column's cells are read.
     """
 
@@ -74,7 +77,10 @@ class Bins:
     reading: Reading = AS_IS
 
     def places(self, values: pd.DataFrame) -> Rows:
-        """Return the index of each record's bin (N,); the cells of an absent column are missing."""
+        """Return the index of each record's bin (N,).
+
+        If the column is absent, all its cells are treated as missing.
+        """
         if self.column not in values.columns:
             return np.full(len(values), self.size - 1, dtype=np.intp)
         cells = self.reading.prepare(values[self.column])
@@ -92,8 +98,8 @@ class Bins:
     def size(self) -> int:
         """Number of bins, B.
 
-        There are bins for numbers or for known texts, for categories a bin for all other texts, and
-        a last bin for missing cells.
+        The bins are for ranges of numbers, or for each known text and for all other texts. The last
+        bin is for missing cells.
         """
         if self.sort == "categorical":
             return len(self.categories) + 2
@@ -160,7 +166,7 @@ class ColumnCounts:
         return self.weight**2 / self.square if self.square else 0.0
 
     def after(self, found: Reference, frame: Frame) -> "ColumnCounts":
-        """Return the counts with N more records, which are in the order of time."""
+        """Return the counts after N more records, which are in the order of time, are added."""
         n = len(frame)
         values = named_columns(frame.values)
         weights, fade = _fading(n, self.half_life)
@@ -194,7 +200,7 @@ def reference(frame: Frame, feature_map: FeatureMap) -> Reference:
     found = []
     for name, _ in feature_map.judged:
         if name in feature_map.counted:
-            continue  # a counter never stops moving
+            continue  # the values of a counter always change, without drift
         if name not in values:
             continue  # a derived column
         reading = feature_map.readings.get(name, AS_IS)
@@ -217,12 +223,12 @@ def reference(frame: Frame, feature_map: FeatureMap) -> Reference:
 
 
 def _through_training(places: Rows, counts: Counts, half_life: float) -> tuple[float, Values]:
-    """Return the largest index of a column within the training, and the last weights (B,).
+    """Return the largest index of a column within the training, and the weights (B,) at its end.
 
-    The index is measured at `LOOKS` points of the training records, between all records and the
-    weighted records up to this point. A column that follows the hours of the day has large indices
-    at some points, and no drift. The records are read twice, because at the first points there
-    are too few earlier records.
+    At each of `LOOKS` points of the training records, the weighted records up to this point are
+    compared with all records. A column that follows the hours of the day has large indices at some
+    points, although it does not drift. The records are read twice, because at the first points
+    there are too few earlier records.
     """
     late, weight, square, most = np.zeros(len(counts)), 0.0, 0.0, 0.0
     for look, part in enumerate(2 * np.array_split(places, LOOKS)):
@@ -237,12 +243,12 @@ def _through_training(places: Rows, counts: Counts, half_life: float) -> tuple[f
 
 
 def _fading(n: int, half_life: float) -> tuple[Values, float]:
-    """Return weights (n,) of n new records in the order of time, and the factor on old weights."""
+    """Return weights (n,) of n new records in the order of time, and the factor for old weights."""
     return 0.5 ** (np.arange(n - 1, -1, -1) / half_life), 0.5 ** (n / half_life)
 
 
 def first_counts(found: Reference) -> ColumnCounts:
-    """Return counts at the end of training, to which new records are added."""
+    """Return the counts at the end of training; new records are added to these counts."""
     weights, _ = _fading(2 * found.records, HALF_LIFE)
     return ColumnCounts(
         half_life=HALF_LIFE,
@@ -271,8 +277,8 @@ def psi(found: Reference, counts: ColumnCounts, independent: float = 1.0) -> dic
     Args:
         found: the reference.
         counts: counts of recent records.
-        independent: number of independent records per record, at most 1; a threshold has this
-            number as `independent / records`.
+        independent: number of independent records per record, at most 1. For a `Threshold`, this is
+            `independent / records`.
 
     Returns:
         Column -> index; empty if fewer than `LEAST_RECORDS` independent records were counted.
@@ -287,9 +293,9 @@ def psi(found: Reference, counts: ColumnCounts, independent: float = 1.0) -> dic
 def drifted_columns(found: Reference, indices: Mapping[str, float]) -> tuple[str, ...]:
     """Return the columns that have drifted, the column with the largest index first.
 
-    The index of such a column is above `DRIFTED`, and above `BEYOND` times its largest value within
-    the training. A column whose values change from day to day in training has not drifted if they
-    change today.
+    The index of a drifted column is above `DRIFTED`, and above `BEYOND` times its largest index
+    within the training. If a column's values change from day to day in training, another such
+    change is not drift.
     """
     usual = {bins.column: bins.usual for bins in found.bins}
     over = [name for name, index in indices.items() if index > max(DRIFTED, BEYOND * usual[name])]
@@ -312,14 +318,17 @@ def _index(learned: Values | Counts, late: Values | Counts, n: float, m: float) 
 
 
 def _shares(counts: Values | Counts, size: float) -> Values:
-    """Return the share of each bin (B,) of `size` independent records, with `PSEUDO` more a bin."""
+    """Return each bin's share (B,) of `size` records, after `PSEUDO` is added to each bin."""
     held = counts / counts.sum() * size + PSEUDO
     shares: Values = held / held.sum()
     return shares
 
 
 def _quantiles(numbers: Values) -> tuple[float, ...]:
-    """Return edges of bins with about equal numbers of cells; fewer if a number is frequent."""
+    """Return edges of bins that have about equal numbers of cells.
+
+    If a number is frequent, there are fewer edges.
+    """
     present = numbers[~np.isnan(numbers)]
     if not len(present):
         return ()
@@ -327,5 +336,5 @@ def _quantiles(numbers: Values) -> tuple[float, ...]:
     edges = np.unique(np.quantile(present, inner, method="higher"))
     edges = edges[edges > present.min()]
     if not len(edges) and present.max() > present.min():
-        edges = present[present > present.min()].min(keepdims=True)  # nearly all are the same
+        edges = present[present > present.min()].min(keepdims=True)  # nearly all are equal
     return tuple(edges.tolist())

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 MOST_LEVEL = 20
-"""Largest level. After this many unflagged records in a row, any stretch has ended."""
+"""Largest level of a `Shift`. After this many unflagged records in a row, a possible shift has
+always ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +49,9 @@ class Shift:
         return state
 
     def stays(self, min_records: int, min_time: timedelta) -> bool:
-        """Return whether the shift has lasted for `min_records` and `min_time`.
+        """Return whether the shift has lasted for at least `min_records` records and `min_time`.
 
-        More than half of its records must be flagged.
+        More than half of the stretch's records must be flagged.
         """
         if self.since is None or self.until is None:
             return False

@@ -15,13 +15,13 @@ from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.frame import Frame
 
 MOST_SHIFTING = 1_000
-"""Most entities with a stored shift. If more entities shift at once, the cause is not a single
-entity."""
+"""Largest number of entities with a stored shift. If more entities shift at once, the cause is not
+a single entity."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedHistory:
-    """A summary, of a few hundred numbers, of the records that a detector has judged.
+    """A summary of the records that a detector has judged, in a few hundred numbers.
 
     `new_history` returns the initial summary.
 
@@ -30,8 +30,8 @@ class ObservedHistory:
         columns: distribution of the columns; None for a detector without a reference.
         shifts: entity -> the state of its possible level shift.
         records: number of judged records.
-        since_drift: number of records since drift was found; 0 without drift. A level shift has a
-            count of its own.
+        since_drift: number of records since drift was found; 0 without drift. Records of a level
+            shift are counted in `shifts`.
         flagged: number of flagged records.
     """
 
@@ -51,7 +51,7 @@ class ObservedHistory:
         *,
         drifting: bool,
     ) -> "ObservedHistory":
-        """Return the history with N more records, none of which is absent.
+        """Return the history after N more records. Absent records must be left out.
 
         Args:
             frame: the records, in the order of time.

@@ -10,7 +10,7 @@ for any number of records.
 - Only records at or below their threshold take part. Under this condition, the p-values of normal
   records are uniform. A fault has records over the threshold, and adds no evidence of drift.
 - Consecutive records depend on each other. So each bet is on the mean p-value of a block of
-  records. A block has as many records as carry the information of one independent record.
+  records. A block is so large that it carries the information of one independent record.
 - The calibration is a sample of n independent records. The mean of its true p-values differs from
   1/2 by more than sqrt(ln(2/c) / 6n) with a probability of at most c. (A uniform variable is
   sub-Gaussian with its own variance 1/12.) Every bet pays this amount, so that a chance difference
@@ -31,17 +31,19 @@ from aemon.detection.thresholds.by_entity import Thresholds
 from aemon.detection.thresholds.threshold import Threshold
 
 CALIBRATION_CHANCE = 0.01
-"""Probability that the calibration differs from the truth by more than the slack of the bets."""
+"""Largest probability that the mean of the calibration's true p-values differs from 1/2 by more
+than the slack of the bets."""
 
 ALPHA = 0.01
-"""Default probability that drift is ever found in data without drift."""
+"""Default bound of the probability that drift is ever found in data without drift."""
 
 MOST_SLACK = 0.5
-"""Largest slack of a bet. The mean of p-values never differs from 1/2 by more than this slack, so
-that a bet with this slack gives no evidence."""
+"""Largest slack of a bet. The mean of p-values never differs from 1/2 by more than this slack, so a
+bet with this slack gives no evidence."""
 
 RICH = 1e200
-"""Largest amount of money on growing, or on shrinking, scores; it prevents an overflow."""
+"""Largest amount of money in each direction: in bets on growing scores, and in bets on shrinking
+scores. The limit prevents an overflow."""
 
 Way = Literal["grown", "shrunk"]
 
@@ -55,8 +57,8 @@ class ScoreDrift:
         slack: amount that each bet pays because the calibration is a sample.
         bets: number of bets so far.
         unspent: money for later bets.
-        grown: money that bets on scores that have grown.
-        shrunk: money that bets on scores that have shrunk.
+        grown: money in bets that the scores have grown.
+        shrunk: money in bets that the scores have shrunk.
         seen: number of records in the current block, including records over their threshold.
         betting: number of records in the current block at or below their threshold.
         total: sum of the p-values of the records counted in `betting`.
@@ -89,12 +91,15 @@ class ScoreDrift:
 
     @property
     def log10_evidence(self) -> float:
-        """Evidence as log10 of all money; without drift, at most 1 of 100 monitors ever has 2."""
+        """Evidence of drift: log10 of all money.
+
+        Without drift, the evidence of at most 1 of 100 monitors ever reaches 2.
+        """
         return log10(self.unspent + self.grown + self.shrunk)
 
     @property
     def log10_grown(self) -> float:
-        """Evidence of growth, as log10 of the money that only bets on growing scores would have.
+        """Evidence of growth: log10 of the money if all bets were on growing scores.
 
         Calibration records were scored by members that did not learn from these records. Later
         normal records can have slightly lower scores, and this is not drift. If scores fall
@@ -126,7 +131,7 @@ class ScoreDrift:
 
 
 def watch_scores(threshold: Threshold) -> ScoreDrift:
-    """Return the initial evidence, for scores that a threshold from the training judges."""
+    """Return the initial evidence, for scores that are judged by a threshold from the training."""
     slack = sqrt(log(2 / CALIBRATION_CHANCE) / (6 * threshold.independent))
     return ScoreDrift(
         every=max(1, ceil(threshold.records / threshold.independent)), slack=min(slack, MOST_SLACK)
@@ -134,14 +139,14 @@ def watch_scores(threshold: Threshold) -> ScoreDrift:
 
 
 def bulk_p_values(thresholds: Thresholds, scores: Values, entities: Texts) -> Values:
-    """Return p-values (N,) of scores at or below their threshold; NaN for scores above it.
+    """Return p-values (N,) of scores; NaN for a score above its threshold.
 
     The p-values are conditional: they are uniform on (0, 1) for normal records at or below their
-    threshold. A score that is equal to a calibration score has a lowest and a highest possible
-    p-value. It gets the middle of both, so that equal scores do not change the mean.
+    threshold. For a score that is equal to a calibration score, there is a lowest and a highest
+    possible p-value. The middle of both is returned, so that equal scores do not change the mean.
 
     Args:
-        thresholds: the thresholds as computed at training; drift is measured from them.
+        thresholds: the thresholds as computed at training. Drift is measured from these thresholds.
         scores: (N,) the score of each record.
         entities: (N,) the entity of each record.
     """

@@ -10,15 +10,17 @@ from aemon.detection.features.feature_map import FeatureMap
 from aemon.detection.scoring.scorer import Scorer
 
 MOST_BLAMED = 3
-"""Most columns that are blamed for one record; a longer list explains nothing."""
+"""Largest number of columns that are blamed for one record; a longer list explains nothing."""
 
 SUSPECTS = 3
-"""Number of columns with the largest errors, from which a round chooses the column to blame."""
+"""A round chooses the column to blame from this number of columns: the columns with the largest
+errors."""
 
 FILL_ROUNDS = 8
-"""Number of rounds that fill blamed cells with their reconstruction. It was measured with cells
-shifted by 2 to 8 spreads. Without hidden cells, the distance of the reconstruction from the
-true value was 0.9 to 3.5. It was 0.15 after 2 rounds and 0.11 after 8; more rounds gave no less."""
+"""Number of rounds that fill blamed cells with their reconstruction. The number was measured with
+cells shifted by 2 to 8 spreads. If these cells were not hidden, the distance of the reconstruction
+from the true value was 0.9 to 3.5. If they were hidden and filled, the distance was 0.15 after 2
+rounds and 0.11 after 8 rounds. Further rounds did not reduce the distance."""
 
 
 class Blame(NamedTuple):
@@ -38,12 +40,12 @@ def blame(
 ) -> Blame:
     """Find the judged columns to blame for each record, and the expected values.
 
-    Because of one wrong value, the autoencoder reconstructs right values wrongly, too. So a round
-    tries the columns with the largest errors. It hides the column without which the record has the
-    lowest score; a hidden column counts as missing. The rounds end when the score of the shown
-    columns is at most the threshold, or when `MOST_BLAMED` columns are hidden. (With this method, a
-    true cause has the first rank in 90 % of the failures of AI4I and in 77 % of the anomalous
-    periods of SMD. If only the largest error decides, the figures are 86 % and 75 %.)
+    One wrong value makes the autoencoder reconstruct right values wrongly, too. So each round tries
+    to hide each of the columns with the largest errors. Then the round hides the column without
+    which the score is lowest; a hidden column counts as missing. The rounds end when the score of
+    the shown columns is at most the threshold, or when `MOST_BLAMED` columns are hidden. (With this
+    method, a true cause has the first rank in 90 % of the failures of AI4I and in 77 % of the
+    anomalous periods of SMD. If only the largest error decides, the figures are 86 % and 75 %.)
 
     Args:
         feature_map: the detector's feature map.
@@ -76,7 +78,7 @@ def blame(
             blamed[row].append(int(column))
             shown[row, places[column]] = False
     bare = np.flatnonzero(~shown[:, scorer.space.weights > 0].any(axis=1))
-    if bare.size:  # records of which only context features are shown
+    if bare.size:  # records in which only context features are shown
         usual = scorer.space.usual_of_context(X[bare], mask[bare])
         reconstruction[bare] = np.where(np.isnan(usual), reconstruction[bare], usual)
     return Blame(blamed, reconstruction, shown)
@@ -89,9 +91,9 @@ def _most_normal_without(
     errors: Floats,
     places: list[slice | Rows],
 ) -> npt.NDArray[np.intp]:
-    """Return the index of the column to hide in each record (N,).
+    """Return, for each record (N,), the index of the column without which the score is lowest.
 
-    The column is one of the columns with the largest errors; `errors` has the shape (N, columns).
+    Only the columns with the largest errors are tried; `errors` has the shape (N, columns).
     """
     suspects = np.argsort(-errors, axis=1, kind="stable")[:, :SUSPECTS]  # (N, S)
     scores = np.full(suspects.shape, np.inf)

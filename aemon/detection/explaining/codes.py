@@ -20,7 +20,8 @@ class Compression:
         record_bytes: number of bytes of the judged features of N records, in float32.
         code_bytes: number of bytes of the codes of the N records, in float32.
         error: weighted mean squared reconstruction error of observed cells, in squared spreads.
-        by_column: each judged column with the same error of its cells, the largest error first.
+        by_column: (column, error) for each judged column, the largest error first. The error is
+            measured like `error`, with the cells of this column only.
     """
 
     record_bytes: int

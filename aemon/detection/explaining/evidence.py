@@ -1,4 +1,4 @@
-"""Grounds of an expected value: a few other columns that alone lead to about the same value."""
+"""The grounds of an expected value: a few other columns that alone lead to about the same value."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from aemon.detection.scoring.residuals import residuals_of
 from aemon.detection.scoring.scorer import Scorer
 
 MOST_GROUNDS = 3
-"""Most columns that are named as grounds of an expected value."""
+"""Largest number of columns that are named as grounds of an expected value."""
 
 NOTICEABLE = 0.25
-"""Least change of the expected value, in spreads, by a column that is named."""
+"""A column is named only if it changes the expected value by at least this number of spreads."""
 
 RELATED = 0.3
 """Least absolute correlation of a column with the blamed column, among normal records. A less
@@ -23,14 +23,14 @@ AS_RELATED = 0.5
 correlation contributes nothing."""
 
 MOST_TRIED = 8
-"""Most columns that are tried as grounds, from the strongest correlation on. To try hundreds of
-columns would take too long."""
+"""Largest number of columns that are tried as grounds: the columns with the strongest correlations.
+To try hundreds of columns would take too long."""
 
 FILL_ROUNDS = 2
 """Number of rounds that fill hidden cells. More rounds changed no expected value noticeably."""
 
 BLOCK_RECORDS = 256
-"""Number of records that are processed together; each has a variant for each column to try."""
+"""Number of records that are processed together, each with a variant for each column to try."""
 
 
 def grounds(
@@ -41,9 +41,9 @@ def grounds(
 ) -> list[list[int]]:
     """Find the judged columns that lead to the expected value of each record's first blamed column.
 
-    First all columns except the context are hidden. Then the function shows the column that brings
-    the expected value closest to the expected value from the whole record. It shows further columns
-    in the same way, as long as the expected value comes noticeably closer.
+    First all columns except the context are hidden. Then one column is shown: the column that
+    brings the expected value closest to the value that is expected from the whole record. In the
+    same way, further columns are shown, as long as the expected value comes noticeably closer.
 
     Another way would be to hide single columns. But if several columns carry the same information,
     no single hidden column changes the expected value. For example, the pressure of a pump follows
@@ -108,7 +108,7 @@ def _grounds(
             found[row].append(int(column))
         known[rows] |= member[tried] & blame.shown[rows]
         untried[rows, tried] = False
-        away[:] = 0  # records that got no closer are finished
+        away[:] = 0  # records whose expected value came no closer are finished
         away[rows] = left[closer]
     return found
 

@@ -15,8 +15,8 @@ from aemon.detection.features.units import cells_of
 from aemon.detection.judgement import Contribution, Explanation, Value
 
 SURE = 0.9
-"""Least probability with which the expected value of a boolean is shown as true or false. With a
-lower one, the probability itself is shown."""
+"""Least probability with which the expected value of a boolean is shown as true or false. If the
+probability is lower, the probability itself is shown."""
 
 PLAIN_ERROR = 100.0
 """Squared gap that is reported for a column that fails a plain check, such as a constant that moved
@@ -100,7 +100,7 @@ def _shares_of_categories(feature_map: FeatureMap) -> dict[str, dict[str, float]
 def _moved_clauses(
     feature_map: FeatureMap, cells: RecordCells, row: int, seen: Mapping[str, Value]
 ) -> dict[str, str]:
-    """Return the reason for each column that moved in this record and never moved in training."""
+    """Return column -> reason, for columns that were constant in training and differ here."""
     moved = [feature_map.constants[place] for place in np.flatnonzero(cells.moved[row])]
     return {constant.column: constant.reason(seen[constant.column]) for constant in moved}
 

@@ -1,4 +1,4 @@
-"""Estimates of missing cells: first from similar normal records, then by the autoencoder."""
+"""Estimates missing cells, first from similar normal records, and then by the autoencoder."""
 
 from typing import NamedTuple
 

@@ -14,9 +14,9 @@ NEARLY_ALL = 0.9
 this category."""
 
 RARE = 0.02
-"""Largest share of the records with which a category is unusual in any record."""
+"""A category that at most this share of the records has is unusual in any record."""
 
-_UNUSUAL = "unusual beside the other columns"
+_UNUSUAL = "unusual given the other columns"
 _MOST_DECIMALS = 6  # with more decimals, an exponent is easier to read
 # Least and most digits of numbers with an exponent; further digits are rounding errors of floats.
 _DIGITS, _MOST_DIGITS = 3, 12
@@ -78,7 +78,7 @@ def _clause(
 
 
 def _word(value: object) -> str:
-    """Return the text of a category or a boolean; for a float, it is the probability of true."""
+    """Return the text of a category or a boolean; a float is the probability of true."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"true with probability {value}" if isinstance(value, float) else shortened(str(value))

@@ -17,7 +17,7 @@ BLAMED_SHARE = 0.25
 """Least share of a window's squared gaps that a blamed column has; the column with the largest gap
 is always blamed."""
 
-AFTER = ", after the records before it"
+AFTER = ", after the previous records"
 
 
 def explain_windows(

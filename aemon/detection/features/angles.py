@@ -1,4 +1,4 @@
-"""Angles: a direction is judged by sine and cosine, because 359 degrees and 1 degree are near."""
+"""Angles: a direction is judged by sine and cosine, because 359 degrees is close to 1 degree."""
 
 import numpy as np
 
@@ -20,8 +20,9 @@ LEAST_VALUES = 20
 """Least number of different values of an angle. With fewer values, a column holds states."""
 
 SMOOTHER = 0.6
-"""Largest ratio of two sums over all steps of an angle: of the steps around the circle, and of the
-steps in plain numbers. For independent values that fill the turn, the ratio is 0.75."""
+"""Largest ratio of two sums over all steps of an angle: the sum of the steps around the circle,
+divided by the sum of the steps in plain numbers. For independent values that fill the turn, the
+ratio is 0.75."""
 
 LEAST_RECORDS = 50
 

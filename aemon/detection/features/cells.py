@@ -1,4 +1,4 @@
-"""Reading of a column's cells as numbers, booleans or texts; an unreadable cell is missing."""
+"""Reads the cells of a column as numbers, booleans or texts; an unreadable cell is missing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,15 +24,15 @@ LARGEST_NUMBER = 1e100
 square would overflow float64."""
 
 OPAQUE: tuple[Sort, ...] = ("nested", "binary")
-"""Sorts of cells without a text that could be the name of a category."""
+"""The sorts of cells whose values cannot be names of categories."""
 
 _LEGIBLE: tuple[Sort, ...] = ("number", "boolean", "text")
 
 EXAMPLE_LENGTH = 60
-"""Most characters of an unreadable cell that an error text shows."""
+"""Largest number of characters of an unreadable cell that an error text shows."""
 
 _UNREAD_DTYPES: dict[str, Sort] = {"M": "time", "m": "duration", "c": "complex"}
-"""Sort of the cells for NumPy types that hold no measurements, by the letter of the type's kind."""
+"""Letter of the kind of a NumPy type -> sort of its cells, for types that hold no measurements."""
 
 _NOT_A_NUMBER = frozenset({"", "nan", "+nan", "-nan"})
 _INFINITE = frozenset({"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
@@ -52,8 +52,8 @@ class Cells:
     Attributes:
         numbers: (N,) numbers of the cells; NaN where the cell holds no finite number.
         missing: (N,) True where the cell holds no value: null, blank or "nan".
-        infinite: (N,) True where the cell holds an infinity or a number above `LARGEST_NUMBER`,
-            which also counts as a missing number.
+        infinite: (N,) True where the cell holds an infinity or a number above `LARGEST_NUMBER`.
+            Both count as missing numbers.
     """
 
     numbers: Values
@@ -75,7 +75,7 @@ class Modes(NamedTuple):
     """The modes of N records."""
 
     texts: npt.NDArray[np.object_]  # (N,) each record's mode; empty text where missing
-    codes: Rows  # (N,) index of each record's mode in the modes of the training, or below 0
+    codes: Rows  # (N,) index of each record's mode in the modes of the training, MISSING or UNSEEN
 
     def take(self, rows: Rows | Mask) -> "Modes":
         """Return the modes of the records at these rows."""
@@ -96,8 +96,10 @@ class RecordCells:
             is above the column's limit; else 0.
         outside: (N, ranges) True where a number is outside of a configured range, or where a cell
             is of a kind that its column never had in training.
-        new_pairs: (N, pairs) True where two values came together that never did so in training.
-        repeats: the newest stretch of equal numbers of each entity, which later records continue.
+        new_pairs: (N, pairs) True where a record has two values that no training record has
+            together.
+        repeats: the newest stretch of equal numbers of each entity; later records can continue
+            this stretch.
         counts: the newest numbers of the counters.
         modes: the mode of each record; None if no column of modes is configured.
         unreadable: columns with mostly unreadable cells in all records that were read together.
@@ -241,7 +243,7 @@ def sorts_of(values: "pd.Series[Any]") -> npt.NDArray[np.object_]:
 
 
 def are_opaque(values: "pd.Series[Any]") -> Mask:
-    """Return a mask (N,) of cells without a text that could be the name of a category."""
+    """Return a mask (N,) of cells whose values cannot be names of categories."""
     if is_plain(values):
         return np.zeros(len(values), dtype=bool)
     return _any_of(sorts_of(values), OPAQUE)

@@ -1,4 +1,4 @@
-"""Reading of the learned columns of a table: numbers, texts, and a list of unreadable columns."""
+"""Reads the learned columns of a table as numbers or texts, and lists unreadable columns."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -37,7 +37,7 @@ def check_there(values: pd.DataFrame, judged: Sequence[str]) -> None:
         if name not in values.columns:
             raise FrameError(
                 f"column {name!r}, which this detector was trained on, is missing; "
-                f"there are: {', '.join(values.columns) or 'none'}",
+                f"the records have: {', '.join(values.columns) or 'none'}",
                 todo="restore the column, or train again with `aemon train`",
             )
 
@@ -104,7 +104,7 @@ def check_readable(unreadable: Sequence[UnreadableColumn], judged: Collection[st
     first = next(many[name] for name in judged)
     raise FrameError(
         f"column {first.column!r}, learned as {first.learned}, now holds "
-        f"{first.example} and {first.count} of {first.present} values cannot "
+        f"{first.example}, and {first.count} of {first.present} values cannot "
         f"be read as {first.learned}",
         todo="restore the column, or train again with `aemon train`",
     )

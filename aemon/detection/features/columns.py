@@ -29,26 +29,27 @@ from aemon.texts import cut
 Kind = Literal["numeric", "boolean", "categorical", "angle", "counter", "context", "ignored"]
 
 READABLE_SHARE = 0.95
-"""A column of texts holds numbers if at least this share of its cells can be read as numbers. The
-same share decides about times."""
+"""A column of texts holds numbers if at least this share of its cells can be read as numbers. It
+holds times if at least this share of its cells can be read as times."""
 
 MOSTLY_NUMBERS, HALF_NUMBERS = 0.75, 0.5
-"""Least shares of numbers in a column of numbers with words among them. The second share is used if
-there are few different words and each word is repeated. Columns of codes are never numbers."""
+"""A column of numbers and words counts as numeric if at least this share of its cells are numbers.
+The second share is used if there are few different words and each word is repeated. A column of
+codes is never numeric."""
 
 FEW_WORDS = 10
-"""Most different words among the numbers of a column with which `HALF_NUMBERS` is used."""
+"""`HALF_NUMBERS` is used if a column has at most this many different words."""
 
 MOST_CODES = 12
 """A column of words and of at most this many different whole numbers may hold codes, such as 1, 2
 and A."""
 
 MOST_SHOWN = 5
-"""Most words among the numbers of a column that a report names."""
+"""A report names at most this many of the words among the numbers of a column."""
 
 MOST_CATEGORIES = 50
-"""Most different texts of a categorical column. A column with more texts holds names or notes; an
-autoencoder cannot learn such a column."""
+"""Largest number of different texts in a categorical column. A column with more texts holds names
+or notes; an autoencoder cannot learn such a column."""
 
 RECORDS_PER_CATEGORY = 2
 """Least average number of records per category. With fewer records, the next record is likely to
@@ -58,16 +59,16 @@ IDENTIFIER_SHARE = 0.9
 """Least share of different values in a text column that identifies its records."""
 
 FEW_RECORDS = 50
-"""Least number of records that show how many different values a column has."""
+"""Fewer records than this do not show how many different values a column has."""
 
 EMPTY = "every value missing"
-CONSTANT = "constant: flagged when it moves"
+CONSTANT = "constant: flagged if its value changes"
 ONE_SO_FAR = "one value so far"
 
 _TIMES = "times: only the source's time column is used"
 _UNJUDGED: dict[Sort, str] = {
     "time": _TIMES,
-    "duration": "lengths of time: give them as numbers of seconds",
+    "duration": "lengths of time: give each length as a number of seconds",
     "complex": "complex numbers: give their parts as columns of their own",
     "nested": "nested values: select their parts as columns of their own",
     "binary": "binary values: select measured parts of them as columns of their own",
@@ -110,7 +111,8 @@ def choose_kind(values: "pd.Series[Any]", written: str = "") -> tuple[Kind, str]
 
     Args:
         values: (N,) the column's cells, as `Reading.prepare` returns them.
-        written: description of an unusual number format, for the reason; empty for the usual one.
+        written: description of an unusual number format, for the reason; empty for the usual
+            format.
     """
     absent = is_absent(values)
     if absent.all():
@@ -136,7 +138,7 @@ def choose_kind(values: "pd.Series[Any]", written: str = "") -> tuple[Kind, str]
 def _are_numbers(values: "pd.Series[Any]", cells: Cells) -> bool:
     """Return whether enough cells (N,) of a column of objects are numbers.
 
-    If so, the other cells count as missing.
+    If enough cells are numbers, the other cells count as missing.
     """
     expected = cells.present & ~are_opaque(values)  # a list among numbers is a missing cell
     readable = ~np.isnan(cells.numbers)
@@ -158,7 +160,7 @@ def word_counts(values: "pd.Series[Any]", cells: Cells) -> Counter[str]:
 
 
 def missing_cells_text(values: "pd.Series[Any]", cells: Cells) -> str:
-    """Return a text with the number of missing cells for each reason; empty without such cells."""
+    """Return a text with the number of missing cells for each reason; empty if none is missing."""
     unreadable = int(cells.unreadable.sum())
     words = ""
     if unreadable:

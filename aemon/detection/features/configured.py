@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_CONFIGURED_CATEGORIES = 200
-"""Most different values of a column that may be configured as categorical."""
+"""Largest number of different values in a column that is configured as categorical."""
 
 
 def check_configured(columns: ColumnSettings, present: list[str]) -> None:
@@ -92,7 +92,7 @@ def _check_names(named: Mapping[str, Sequence[str]], present: list[str]) -> None
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise FrameError(
                 f"column {name!r}, named under {key}, is not in the records",
-                todo=f"{hint}there are: {', '.join(present) or 'none'}",
+                todo=f"{hint}the records have: {', '.join(present) or 'none'}",
             )
 
 
@@ -130,8 +130,9 @@ def take_column(values: "pd.Series[Any]", name: str, columns: ColumnSettings) ->
         reason += f"; {_shown(far.marks)} taken as missing"
     if far.suspects:
         reason += (
-            f"; {_shown(far.suspects)} taken as missing, far outside of the rest and repeated: "
-            "list it under columns.missing, or set columns.kinds to numeric if it is measured"
+            f"; {_shown(far.suspects)} taken as missing, because repeated and far from all other "
+            "numbers: list such a number under columns.missing, or, if it is a measured value, set "
+            "columns.kinds to numeric"
         )
     return Taken(kind=kind, reason=reason, values=read, reading=reading)
 
@@ -169,7 +170,7 @@ def _as_numbers(values: "pd.Series[Any]", name: str, kind: ColumnKind) -> tuple[
         wrong, allowed, takes = cells.unreadable, UNREADABLE_SHARE, ""
     if wrong.sum() > allowed * present.sum():
         raise _misfit(name, kind, f"holds {example_of(values, wrong)}", takes)
-    return kind, f"so configured{missing_cells_text(values, cells)}"
+    return kind, f"as configured{missing_cells_text(values, cells)}"
 
 
 def _as_categories(values: "pd.Series[Any]", name: str) -> tuple[Kind, str]:
@@ -183,10 +184,10 @@ def _as_categories(values: "pd.Series[Any]", name: str) -> tuple[Kind, str]:
     if mostly_new or different > MOST_CONFIGURED_CATEGORIES:
         found = f"{counted(different, 'different value')} in {counted(observed, 'record')}"
         held = f"holds {found}, such as {example_of(values, codes >= 0)}"
-        why = f"a category comes back often, and {MOST_CONFIGURED_CATEGORIES} are the most: "
+        why = f"categories are repeated, and at most {MOST_CONFIGURED_CATEGORIES} are possible: "
         raise _misfit(name, "categorical", held, why)
     missing = len(values) - observed
-    return "categorical", f"so configured{f'; {missing} missing' if missing else ''}"
+    return "categorical", f"as configured{f'; {missing} missing' if missing else ''}"
 
 
 def _misfit(name: str, kind: ColumnKind, held: str, why: str) -> FrameError:

@@ -1,4 +1,4 @@
-"""Counters: columns that only rise, or only fall, and therefore leave every range from training."""
+"""Counters: columns that only rise or only fall, and so leave the range of the training records."""
 
 from collections.abc import Iterator
 
@@ -25,8 +25,8 @@ LEAST_EVENTS = 5
 state."""
 
 MOST_RESETS = 3
-"""Most moves against the direction of a counter, for example when a meter is replaced. A column
-with more such moves returns to earlier levels, so an autoencoder can learn this column."""
+"""Largest number of moves against the direction of a counter, for example when a meter is replaced.
+A column with more such moves returns to earlier levels, so an autoencoder can learn this column."""
 
 MOVES_PER_RESET = 30
 """Least number of moves in the direction of a counter for each move against this direction."""
@@ -61,7 +61,7 @@ def is_counter(numbers: Values, entities: Texts) -> str:
 
 
 def _counts_events(numbers: Values, entities: Texts) -> bool:
-    """Return whether a column of whole numbers moves only by steps of +1, at various times."""
+    """Return whether a column of whole numbers moves only by +1, in both halves of the records."""
     present = numbers[~np.isnan(numbers)]
     if (present != np.rint(present)).any():
         return False

@@ -45,8 +45,8 @@ from aemon.frame import Frame
 __all__ = ["ColumnReport", "FeatureMap", "describe_columns", "fit_features"]
 
 ENTITIES = range(2, 51)
-"""Numbers of entities with which the entity is a context feature. A single entity carries no
-information; with more than 50 entities, each has too few records."""
+"""The entity is a context feature if the number of entities is in this range. A single entity
+carries no information. With more than 50 entities, each entity has too few records."""
 
 
 @dataclass
@@ -117,7 +117,11 @@ class _Learned:
         self.reports.append(ColumnReport(column=name, kind=kind, reason=reason))
 
     def _add_logarithm(self, name: str, numbers: Values) -> str:
-        """Add a column's logarithm, if it is judged; return a text for the column's reason."""
+        """Add the logarithm of a column that is judged with its logarithm.
+
+        Return a text that is added to the reason for the kind of the column; empty if no logarithm
+        was added.
+        """
         logarithm = logarithm_of(name, len(self.scaled), numbers, self.columns)
         if logarithm is None or not add_number(self.logs, logarithm.of(numbers), "numeric"):
             return ""
@@ -226,9 +230,12 @@ def _entities(
     if not found:
         return (), ()
     if len(found) in ENTITIES:
-        reason = f"the entity, {len(found)} different: read but not judged"
+        reason = f"the entity, {len(found)} different values: read but not judged"
         return tuple(sorted(found)), (_entity_report("context", reason),)
-    reason = f"the entity, {len(found)} different: context takes {ENTITIES[0]} to {ENTITIES[-1]}"
+    reason = (
+        f"the entity, {len(found)} different values: not used, because there are not "
+        f"{ENTITIES[0]} to {ENTITIES[-1]} entities"
+    )
     return (), (_entity_report("ignored", reason),)
 
 
@@ -243,6 +250,6 @@ def _refuse(reports: list[ColumnReport]) -> None:
     shown = "; ".join(f"{listed(names)} ({reason})" for reason, names in columns_by_reason.items())
     raise TrainingError(
         f"nothing to learn from: {shown or 'the records have no columns to judge'}",
-        todo="select columns with values that vary and come back, "
+        todo="select columns whose values vary and are repeated, "
         "or set their kinds under columns.kinds",
     )

@@ -73,9 +73,9 @@ class FeatureMap:
         angles: each column of degrees, with the degrees at which its full turn begins.
         readings: column -> how its cells are read; columns that need no preparation are left out.
         constants: watched columns that never moved in training.
-        limits: each watched column, with the number of records in a row that may hold one number.
+        limits: each watched column, with the largest allowed number of equal numbers in a row.
         decimals: number of decimals of each scaled column, then of each angle, in training; -1 for
-            endless decimals. Older detectors store none of them, or none for angles.
+            endless decimals. Older detectors do not store the decimals of angles, or no decimals.
         units: rounding step of the same columns, in units of the last decimal; empty if not stored.
         ranges: configured ranges of numbers, and values that a column never had in training.
         mode: the column of modes, which are context; None if no such column is configured.
@@ -298,7 +298,7 @@ class FeatureMap:
 
         The reconstruction of an extreme record may lie far outside of these ranges. But a report
         must not show a percentage of -4.7. If a feature had no negative value in training, the
-        result has no negative value. The same is true of positive values.
+        result has no negative value. If it had no positive value, the result has no positive value.
         """
         margin = RANGE_MARGIN * (self.highs - self.lows)
         least, most = self.lows - margin, self.highs + margin

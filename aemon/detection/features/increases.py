@@ -1,4 +1,4 @@
-"""Increases of counters, such as the growth of a meter total from one record to the next."""
+"""Computes increases of counters, such as the growth of a meter total since the last record."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ from aemon.detection.arrays import Texts, Times, Values
 from aemon.detection.features.counters import each_alone
 
 MOST_ENTITIES = 1_000
-"""Most entities whose newest counts are kept; the entities with the newest records are kept."""
+"""Largest number of entities whose newest counts are kept: the entities with the newest records."""
 
 USUAL_STEP_SHARE = 0.5
-"""Largest share of equal increases in a counter. With a larger share, a column numbers records."""
+"""Largest share of equal increases in a counter; in a column of record numbers, it is larger."""
 
 CLOCK_SPREAD = 0.01
 """Least median deviation of the increase per second, as a share of the median increase per second.
@@ -42,7 +42,7 @@ class Counter:
         return (
             f"a counter: judged by its increase in {self.pause:g} s; "
             "a record in which it falls has no increase; "
-            "to judge it as it is, set columns.kinds to numeric"
+            "to judge the number itself, set columns.kinds to numeric"
         )
 
 
@@ -94,10 +94,10 @@ def increases(
 ) -> tuple[Values, Counts]:
     """Return the increases (N, C) of counters from record to record, and the newest counts.
 
-    An increase is NaN for an entity's first record, if the counter fell because of a reset or a new
-    meter, and if the event time is not after that of the entity's previous record. After a missing
-    cell, the next present cell gives the increase since the last present cell. Every increase is
-    scaled to the usual pause.
+    An increase is NaN in three cases: the record is the first record of its entity; the counter
+    fell, because of a reset or a new meter; the event time is not after the event time of the
+    entity's previous record. After a missing cell, the next present cell gives the increase since
+    the last present cell. Every increase is scaled to the usual pause.
 
     Args:
         numbers: (N, C) numbers in the order of time, NaN where missing.
@@ -136,8 +136,9 @@ def increases(
 def counter_of(name: str, numbers: Values, entities: Texts, times: Times) -> Counter | None:
     """Return the counter of a rising column; None for a record number, a clock or rare events.
 
-    A record number rises mostly by the same step, or it rises from record to record of all entities
-    together. A clock rises evenly. The increase of a counter of rare events carries no information.
+    A record number rises mostly by the same step, or rises from each record to the next record even
+    if the records belong to different entities. A clock rises evenly. The increase of a counter of
+    rare events carries no information.
 
     Args:
         name: name of the column.

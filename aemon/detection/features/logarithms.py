@@ -24,8 +24,8 @@ LEAST_DISTINCT = 20
 logarithm."""
 
 OFFSET = 0.05
-"""Number that is added before the logarithm, in medians of the positive values. It prevents extreme
-logarithms of zeros, and of rounded numbers near zero."""
+"""Number that is added before the logarithm, in medians of the positive values. This number
+prevents extreme logarithms of zeros, and of rounded numbers near zero."""
 
 
 JUDGED_WITH = "; judged with its logarithm"
@@ -56,7 +56,7 @@ class Logarithm:
     def most_slack(self, half_step: float) -> float:
         """Return the largest change of the logarithm if a number is rounded by `half_step`.
 
-        It is the slope of the logarithm at 0, times `half_step`.
+        The largest change is the slope of the logarithm at 0, times `half_step`.
         """
         return half_step / (OFFSET * self.scale)
 

@@ -1,4 +1,4 @@
-"""Marks for missing cells: numbers such as -999, far from all other numbers of a column."""
+"""Finds marks for missing cells: numbers such as -999, far from all other numbers of a column."""
 
 from typing import NamedTuple
 
@@ -7,19 +7,19 @@ import numpy as np
 from aemon.detection.arrays import Rows, Values
 
 FAR = 1.0
-"""Least distance of a known mark that occurs several times, from the range of the other cells. The
-unit is the width of this range."""
+"""A known mark that occurs several times must have at least this distance from the range of the
+other cells. The unit is the width of this range."""
 
 VERY_FAR = 5.0
-"""Least distance, in the same unit, of a known mark that occurs once, and of any other number that
-is repeated. Such a far number is not part of the column's scale."""
+"""A known mark that occurs once, and any other number that is repeated, must have at least this
+distance, in the unit of `FAR`. A number that is so far away is not part of the column's scale."""
 
 MOST_SHARE = 0.5
 """Largest share of a column's cells that may hold marks."""
 
 SUSPECT_SHARE = 0.02
-"""Largest share of a column's cells that may hold far numbers without known marks. With a larger
-share, the far numbers are a state of the column."""
+"""Largest share of a column's cells that may hold far numbers which are not known marks. With a
+larger share, the far numbers are a state of the column."""
 
 LEAST_CELLS = 50
 """Least number of cells of a column in which far numbers are searched."""
@@ -85,7 +85,7 @@ def _marks(values: Values, counts: Rows) -> tuple[float, ...]:
 
 
 def _suspects(values: Values, counts: Rows) -> tuple[float, ...]:
-    """Return the numbers at either end of a column that a wide gap divides from the other numbers.
+    """Return the numbers at either end that a wide gap separates from a column's other numbers.
 
     The gap is more than `VERY_FAR` times as wide as the range of the other numbers. Each returned
     number occurs more than once.

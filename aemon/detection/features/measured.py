@@ -31,7 +31,7 @@ def measured(
     """Detect angles and counters; return any other column unchanged.
 
     A counter is judged by its increase, or left out if this is not possible. The second part of the
-    result is the counter; it is None for a column that is not judged by its increase.
+    result is the counter, or None for a column that is not judged by its increase.
 
     Args:
         taken: a column of numbers, or a column that is configured as a counter.
@@ -50,8 +50,8 @@ def measured(
             counter = counter_of(name, numbers, entities, times)
         if counter is None or not in_order:
             why = (
-                f"a counter or row number: it only {direction or 'rises'}, so that no range of it "
-                "holds; to judge it all the same, set columns.kinds to numeric, "
+                f"a counter or row number: it only {direction or 'rises'}, so later values leave "
+                "the range of the training; to judge it anyway, set columns.kinds to numeric, "
                 "or to counter, which judges its increase"
             )
             return replace(taken, kind="ignored", reason=why), None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aemon.frame import Frame
 
 MOST_MODES = 50
-"""Most modes of a detector. With more modes, each mode has too few records."""
+"""Largest number of modes of a detector. With more modes, each mode has too few records."""
 
 UNSEEN, MISSING = -2, -1
 """Codes of a mode that is not in the training set, and of a missing cell."""
@@ -56,7 +56,7 @@ class Mode:
         if self.column not in values.columns:
             raise FrameError(
                 f"column {self.column!r}, the mode that this detector was trained on, is missing; "
-                f"there are: {', '.join(values.columns) or 'none'}",
+                f"the records have: {', '.join(values.columns) or 'none'}",
                 todo="restore the column, or take columns.mode out and train again",
             )
         texts, codes = read_texts(self.reading.prepare(values[self.column]))
@@ -137,7 +137,7 @@ def fit_mode(frame: "Frame", columns: ColumnSettings) -> Mode | None:
         raise TrainingError(
             f"columns.mode: {columns.mode!r} holds {len(counts)} different values, such as "
             f"{examples}; at most {MOST_MODES} modes are possible",
-            todo="name a column with values that come back often",
+            todo="name a column whose values are often repeated",
         )
     total, common = sum(counts.values()), sorted(counts, key=lambda text: (-counts[text], text))
     shares = tuple(counts[text] / total for text in common)

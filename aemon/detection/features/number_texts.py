@@ -1,4 +1,4 @@
-"""Formats of numbers in texts: decimal comma, separators of thousands, and units."""
+"""Finds the format of numbers in texts: decimal comma, separators of thousands, and units."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,8 @@ _WITH_UNIT = re.compile(
 )
 _RANKS = frozenset({"st", "nd", "rd", "th"})
 MOST_UNITS = 5
-"""Most different texts after the numbers of a column that can be units."""
+"""Largest number of different units in a column. If more different texts follow its numbers, the
+texts are not units."""
 
 _ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 _NAMES = {".": "point", ",": "comma"}
@@ -43,7 +44,9 @@ _MINUS = "\u2212"
 
 @dataclass(frozen=True, kw_only=True)
 class NumberFormat:
-    """The format in which a column's numbers are written; the default is that of a Python float.
+    """The format in which a column's numbers are written.
+
+    The default is the format of a Python float.
 
     Attributes:
         decimal: the mark before decimals.
@@ -90,8 +93,8 @@ PLAIN = NumberFormat()
 
 PLAIN_SHARE = 0.95
 """The plain format is chosen if it can read at least this share of the cells that the best format
-can read. Otherwise a single 1,5 in a column of numbers such as 1.234 would make the point of all
-numbers a separator of thousands."""
+can read. Without this rule, a single 1,5 in a column of numbers such as 1.234 would make the point
+of all numbers a separator of thousands."""
 
 
 class Doubt(NamedTuple):

@@ -11,7 +11,8 @@ import numpy as np
 from aemon.detection.arrays import Floats
 
 MOST_LOGIT = 30.0
-"""Largest absolute logit; larger logits are clipped, because e^30 is certainty in float32."""
+"""Largest absolute logit; larger logits are clipped. A logit of 30 already gives a probability of 1
+in float32."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,7 +47,7 @@ class Outputs:
 
     @property
     def plain(self) -> bool:
-        """True if every feature is a plain number, so that `__call__` changes nothing."""
+        """True if every feature is a plain number; `__call__` then changes nothing."""
         return not (self.booleans or self.categories)
 
     def __call__(self, raw: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Reading of a column's cells: the format of its numbers, and its marks for missing cells."""
+"""How the cells of a column are read: the format of numbers, and the marks for missing cells."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -34,10 +34,10 @@ LEAST_SHARE = 0.5
 """Least share of a column's texts that must be readable with the number format of the column."""
 
 MOST_CODES = 12
-"""Most different texts with units, such as 10mm and 3kg, of a column that may hold codes."""
+"""A column with at most this many different texts with units, such as 10mm, may hold codes."""
 
 MOST_TEXTS = 2_000
-"""Number of distinct texts from which a format is inferred; the most frequent texts are used."""
+"""Number of distinct texts from which a format is inferred: the most frequent texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,8 @@ class Reading:
 
     Attributes:
         format: the format of numbers in texts.
-        missing: texts that stand for a missing cell; for a number, the text from `text_of`.
+        missing: texts that stand for a missing cell. A number that stands for a missing cell is
+            given as the text that `text_of` returns for this number.
     """
 
     format: NumberFormat = PLAIN
@@ -69,7 +70,7 @@ class Reading:
         return prepared.where(hashable, values)
 
     def are_missing(self, values: "pd.Series[Any]") -> Mask:
-        """Return a mask (N,) of the cells of a column of numbers with a mark for a missing cell."""
+        """Return a mask (N,) of the numbers in a column that stand for a missing cell."""
         if pd.api.types.is_bool_dtype(values.dtype):
             return np.zeros(len(values), dtype=bool)
         return values.isin(self.marks).to_numpy(dtype=bool)
@@ -107,9 +108,9 @@ def find_reading(
 ) -> tuple[Reading, FarNumbers]:
     """Find how a column is read, and which of its numbers stand for a missing cell.
 
-    Known marks stand for a missing cell. Other repeated numbers that are far from all others also
-    stand for a missing cell, unless the kind of the column is configured. Such a repeated number is
-    not an anomaly, but would make the column's scale too large.
+    Known marks stand for a missing cell. Any other repeated number also stands for a missing cell
+    if it is far from all other numbers, unless the kind of the column is configured. Such a
+    repeated number is not an anomaly, but would make the column's scale too large.
 
     Raises:
         FrameError: the column's numbers can be read in two ways.
@@ -156,7 +157,7 @@ def _format(values: "pd.Series[Any]", name: str, columns: ColumnSettings) -> Num
 
 
 def _check_units(name: str, counts: "pd.Series[int]") -> None:
-    """Raise an error for a column that mixes units, which has neither numbers nor categories.
+    """Raise an error if a column mixes units: its cells are neither numbers nor categories.
 
     Raises:
         FrameError: the column mixes units.
@@ -171,5 +172,6 @@ def _check_units(name: str, counts: "pd.Series[int]") -> None:
         first, second = list(units.values())[:2]
         raise FrameError(
             f"column {name!r} mixes units: {first!r} and {second!r}",
-            todo=f"give it in one unit, or leave it out: `columns: {{exclude: [{name}]}}`",
+            todo="use one unit in this column, or leave the column out: "
+            f"`columns: {{exclude: [{name}]}}`",
         )

@@ -8,8 +8,8 @@ import numpy as np
 from aemon.detection.arrays import Mask, Rows, Values
 
 COARSE = 0.02
-"""Least half step, in spreads, that counts. A smaller one is below the lower bound of the usual
-residual (`scales.NUMERIC_FLOOR`)."""
+"""Least half of a rounding step, in spreads, that has an effect. A smaller half step is below the
+lower bound of the usual residual (`scales.NUMERIC_FLOOR`)."""
 
 ENDLESS = 9
 """Number of decimals that is assumed for numbers with endless decimals, such as 1/3."""
@@ -119,7 +119,7 @@ def step_of(cells: Values) -> tuple[int, int]:
 
 
 def _step(places: int, unit: int) -> float:
-    return unit * 10.0**-places if places >= 0 else np.inf  # all are missing
+    return unit * 10.0**-places if places >= 0 else np.inf  # -1: all cells are missing
 
 
 def _steps(places: Sequence[int] | Rows, units: Sequence[int]) -> Values:
@@ -142,9 +142,10 @@ def _are_multiples(numbers: Values, scales: Values) -> Mask:
 
 
 def _have_more(numbers: Values, scales: Values) -> Mask:
-    """Return a mask (K,) of the columns of `numbers` (N, K) with a fraction after scaling.
+    """Return a mask (K,): True for each column of `numbers` (N, K) with decimals after scaling.
 
-    Each column is multiplied by its scale in `scales` (K,).
+    Each column is multiplied by its scale in `scales` (K,). A column has decimals if at least one
+    of its scaled numbers is not a whole number.
     """
     scaled = numbers * scales
     off = np.abs(scaled - np.rint(scaled)) > _EXACT + 4 * np.spacing(np.abs(scaled))

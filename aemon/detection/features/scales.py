@@ -1,4 +1,4 @@
-"""Scales of features: mean, spread, weight and floor of each feature, from the training records."""
+"""The scales of features: mean, spread, weight and floor of each feature, from training records."""
 
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,8 @@ likelihood of a category with a share of p = 0.004 gives the same error, -2 ln p
 rarer category does not exceed the error from its likelihood."""
 
 SIDE_SPREAD_FLOOR = 0.02
-"""Least spread of the sine and the cosine of an angle. Without it, a direction that hardly moves
-would have large errors."""
+"""Least spread of the sine and the cosine of an angle. Without this bound, a direction that hardly
+changes would have large errors."""
 
 UNSEEN_FLOOR = 0.1
 """Floor of the feature for categories that are not in the training set. A record with such a
@@ -97,13 +97,15 @@ def add_number(features: Features, cells: Values, kind: Kind) -> bool:
 
 
 def add_categories(features: Features, values: "pd.Series[Any]") -> tuple[tuple[str, ...], bool]:
-    """Add the scales of a feature for each frequent category, and of one for all other texts.
+    """Add the scales of the features of a categorical column.
+
+    There is one feature for each frequent category, and one feature for all other texts.
 
     If there are more than two frequent categories, their features have a total weight of 2. So a
     column with many categories does not dominate the numeric columns.
 
     Returns:
-        The frequent categories, and whether the column varies, which needs two different texts.
+        The frequent categories, and whether the column varies (has two different texts or more).
     """
     texts, codes = read_texts(values)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))

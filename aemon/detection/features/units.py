@@ -18,8 +18,8 @@ LIKELY = 0.5
 def as_columns(feature_map: FeatureMap, X: Floats) -> pd.DataFrame:  # noqa: N803 -- (N, F)
     """Return the judged columns of N records, in the order of the training frame.
 
-    Numbers are clipped to plausible values (`FeatureMap.plausible`). A boolean is its more probable
-    value. A category is the most probable of the learned categories.
+    Numbers are clipped to plausible values (`FeatureMap.plausible`). For a boolean, the more
+    probable value is returned; for a category, the most probable of the learned categories.
     """
     columns = cells_of(feature_map, X)
     for name in feature_map.booleans:
@@ -32,8 +32,8 @@ def as_columns(feature_map: FeatureMap, X: Floats) -> pd.DataFrame:  # noqa: N80
 def cells_of(feature_map: FeatureMap, X: Floats) -> dict[str, npt.NDArray[Any]]:  # noqa: N803
     """Return the cells (N,) of every learned column from features (N, F), in original units.
 
-    A boolean is given as the probability of true. Numbers and probabilities are clipped to
-    plausible values. A category is the most probable of the learned categories.
+    For a boolean, the probability of true is returned; for a category, the most probable of the
+    learned categories. Numbers and probabilities are clipped to plausible values.
     """
     raw = X * feature_map.spreads + feature_map.means
     held = feature_map.plausible(raw)

@@ -27,24 +27,33 @@ _NEVER = np.datetime64("NaT", "us")
 
 
 class Standing(NamedTuple):
-    """The operating state of N records: which records are judged, and in which period they are."""
+    """The operating state of N records: which records are judged, and in which period they are.
+
+    The periods of operation of each entity are numbered; period 0 may have begun before these
+    records.
+    """
 
     judged: Mask  # (N,) True if the condition has held for long enough
-    stretches: npt.NDArray[np.int64]  # (N,) period of the entity; period 0 may have begun earlier
+    stretches: npt.NDArray[np.int64]  # (N,) number of the period of operation
     open: Mask  # (N,) True if the result is open because a cell is missing
-    halted: Mapping[str, np.datetime64]  # entity -> time of its newest record, if not judged
+    halted: Mapping[
+        str, np.datetime64
+    ]  # entity -> time of its newest record, if this record is not judged
     after: Starts
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Operation:
-    """The operating condition: only records for which it holds are judged. Made by `fit_operation`.
+    """The operating condition: only records for which the condition holds are judged.
+
+    `fit_operation` returns it.
 
     Attributes:
         only_when: the condition, as text.
-        settle: time after the condition begins to hold in which records are not judged.
-        wind_down: time before the condition ceases to hold in which records are not used in
-            training.
+        settle: length of the time after the condition begins to hold; records in this time are not
+            judged.
+        wind_down: length of the time before the condition ceases to hold; records in this time are
+            not used in training.
         settle_rows: largest number of records of one entity within `settle`, in the training
             records.
         readings: column -> conversion of its cells, for columns that need a conversion.
@@ -61,7 +70,7 @@ class Operation:
     @property
     def summary(self) -> str:
         """The condition as text, to be written after the words "records for which"."""
-        settled = f", for {_shown(self.settle)} at least" if self.settle else ""
+        settled = f" for at least {_shown(self.settle)}" if self.settle else ""
         return f"`{self.only_when}` holds{settled}"
 
     @cached_property
@@ -104,10 +113,10 @@ class Operation:
         return found
 
     def look(self, frame: Frame, before: Starts | None = None) -> Standing:
-        """Return the operating state of N records, and the state of their entities after them.
+        """Return the operating state of N records, and the state of each entity after its records.
 
-        A record is not judged if the result of the condition is open; the record does not show that
-        the machine stopped either. If no earlier record of an entity is known, and the condition
+        A record is not judged if the result of the condition is open. An open result does not mean
+        that the machine stopped. If no earlier record of an entity is known, and the condition
         holds for its first record, the condition is assumed to have held for longer than `settle`.
 
         Args:
@@ -125,7 +134,9 @@ class Operation:
         late = _are_late(codes, [known.get(str(name)) for name in names], times)
         order = np.lexsort((times, 2 * codes + ~late))  # late records of an entity first
         holds, times = answer.holds[answered][order], times[order]
-        first = np.ones(len(order), dtype=bool)  # first of an entity, or of its late records
+        first = np.ones(
+            len(order), dtype=bool
+        )  # first record of an entity, or its first late record
         first[1:] = (codes[order][1:] != codes[order][:-1]) | (late[order][1:] != late[order][:-1])
         start = self._began(holds, times, first, [
             None if late[place] else known.get(str(entities[place])) for place in order[first]

@@ -49,7 +49,7 @@ def fit_operation(frame: Frame, columns: ColumnSettings) -> Operation | None:
 
 
 def _most_within(frame: Frame, settle: np.timedelta64) -> int:
-    """Return the largest number of records of one entity within a time `settle`, plus one."""
+    """Return the largest number of records of one entity within a time of `settle`, plus one."""
     if not settle:
         return 0
     most = 0

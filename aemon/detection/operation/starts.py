@@ -1,4 +1,4 @@
-"""The time since which a condition holds, for each entity: state for the next fetch."""
+"""Stores, for each entity, when the operating condition began to hold; the next fetch needs this."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,8 @@ MOST_SETTLED = 1_000
 """Largest number of settled entities that are kept: the entities with the newest records."""
 
 MOST_UNSETTLED = 10_000
-"""Largest number of idle or unsettled entities that are kept, by their newest records."""
+"""Largest number of idle or unsettled entities that are kept: the entities with the newest
+records."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +44,7 @@ class Starts:
     def with_newer(self, newer: Mapping[str, Start]) -> "Starts":
         """Return these states, updated with newer states of some entities.
 
-        States beyond `MOST_SETTLED` and `MOST_UNSETTLED` are left out, the oldest first.
+        If there are more than `MOST_SETTLED` or `MOST_UNSETTLED` states, the oldest are left out.
         """
         kept = {name: start for name, start in self.by_entity.items() if name not in newer}
         found = kept | dict(newer)
@@ -53,7 +54,7 @@ class Starts:
         return Starts(by_entity={name: one for name, one in found.items() if name not in gone})
 
     def as_json(self) -> dict[str, list[Any]]:
-        """Return entity -> [time of its newest record, whether the condition holds, since when]."""
+        """Return entity -> [newest, holds, since], as in `Start`; without `since` if it is None."""
         return {
             name: [str(start.newest), start.holds, *([str(start.since)] if start.since else [])]
             for name, start in self.by_entity.items()

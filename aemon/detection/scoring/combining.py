@@ -1,4 +1,8 @@
-"""Combination of several views of a record: their surprises have one scale and are averaged."""
+"""Combination of several views of a record: each gives a surprise, and the surprises are averaged.
+
+A surprise is about -ln of the share of normal records that are more unusual in this view. So the
+surprises of all views have the same scale.
+"""
 
 from dataclasses import dataclass
 
@@ -7,7 +11,7 @@ import numpy as np
 from aemon.detection.arrays import Values
 
 TAIL_SHARE = 0.1
-"""Share of the held-out normal records that measure above the start of a view's tail."""
+"""Share of the held-out normal records whose measure is above the start of a view's tail."""
 
 LEAST_SCALE = 1e-3
 """Least scale of a view's tail, in logarithms: a smaller scale is an effect of rounding."""
@@ -25,7 +29,7 @@ class View:
     Attributes:
         name: name of the measure.
         start: value that a tenth of the normal records exceed.
-        scale: mean difference from the start, of the normal records that exceed the start.
+        scale: mean excess over the start, of the normal records that exceed the start.
     """
 
     name: str
@@ -35,16 +39,19 @@ class View:
     def surprise(self, values: Values) -> Values:
         """Return surprises (N,) of measures (N,), at least 0.
 
-        A surprise is about -ln of the share of normal records that measure higher. Above the start,
-        the tail is exponential: the surprise is -ln(0.1) + (value - start) / scale. Below the
-        start, where exact surprises matter less, the surprise falls smoothly towards 0.
+        A surprise is about -ln of the share of normal records with a higher measure. Above the
+        start, the tail is exponential: the surprise is -ln(0.1) + (value - start) / scale. Below
+        the start, where exact surprises matter less, the surprise falls smoothly towards 0.
         """
         beyond = np.clip((values - self.start) / self.scale, -FARTHEST, FARTHEST)
         surprise: Values = np.logaddexp(0.0, beyond - np.log(TAIL_SHARE))
         return surprise
 
     def value(self, surprise: Values) -> Values:
-        """Return the measures (N,) with these surprises (N,), each above 0 and below its bound."""
+        """Return the measures (N,) that give these surprises (N,), which must be above 0.
+
+        A measure is at most `FARTHEST` scales above the start.
+        """
         beyond = surprise + np.log(-np.expm1(-surprise)) + np.log(TAIL_SHARE)
         value: Values = self.start + self.scale * np.minimum(beyond, FARTHEST)
         return value

@@ -13,16 +13,15 @@ def fill_modes(
 ) -> Rows:
     """Fill in the likeliest mode of records without a mode; return the modes (N,) of all records.
 
-    The features are changed in place. The likeliest mode of a record is the mode with the lowest
-    score, so a record is not unusual only because its mode is missing. A mode that is not in the
-    training set keeps its code.
+    The likeliest mode of a record is the mode with the lowest score, so a record is not unusual
+    only because its mode is missing. A mode that is not in the training set keeps its code.
 
     Args:
         feature_map: feature map with a mode.
         scorer: scorer of the detector.
         codes: (N,) codes of the modes, as in `Modes`.
-        features: (N, F).
-        mask: (N, F).
+        features: (N, F) features of the records; modified.
+        mask: (N, F) True where a feature was observed; modified.
     """
     places = len(feature_map.mode or ())
     rows = np.flatnonzero(codes < 0)

@@ -15,7 +15,7 @@ MOST_PROTOTYPES = 4_000
 with little gain."""
 
 GROUPS = 64
-"""Number of groups that prototypes are divided into, to search for a few nearest prototypes."""
+"""Number of groups into which prototypes are divided, to search for a few nearest prototypes."""
 
 FEW = 10
 """Largest number of neighbours for which a search by groups is quicker than a full search."""
@@ -27,7 +27,7 @@ an upper bound of the distance to the nearest prototype."""
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prototypes:
-    """Normal records that new records are compared with.
+    """Normal records, with which new records are compared.
 
     Attributes:
         points: (P, D) the normal records, without missing cells.

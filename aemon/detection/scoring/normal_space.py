@@ -1,4 +1,4 @@
-"""The space of normal records, and the measures of a record in it."""
+"""The space of normal records, and the measures of a record in this space."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,8 +25,8 @@ NEIGHBOURS = 5
 """Number of nearest normal records whose mean distance measures the density of normal records."""
 
 CONTEXT_WEIGHT = 4.0
-"""Weight of the entity in distances. The nearest records of a record belong to the same entity, if
-the entity has records within several spreads."""
+"""Weight of the entity in distances. With this weight, the normal records that are nearest to a
+record belong to the record's entity, if the entity has normal records within several spreads."""
 
 BLOCK_RECORDS = 2_048
 """Number of records in one block: the temporaries of a block stay in the processor's cache."""
@@ -53,7 +53,7 @@ class Related(NamedTuple):
 
 
 class Measures(NamedTuple):
-    """Measures of N records, and the normal records that the records were compared with."""
+    """Measures of N records, and the normal records that are nearest to them."""
 
     values: dict[str, Values]  # name of the measure -> (N,) logarithms
     errors: Floats  # (N, F), squared gaps of the residual
@@ -76,8 +76,8 @@ class Space:
     Attributes:
         weights: (F,) weight of each feature in errors.
         whitening: (F, F) converts residuals to the scale of normal residuals.
-        usual: (F,) usual error of each feature; the sum is the weight of all features. A record in
-            which the feature is missing lacks this part of the error.
+        usual: (F,) usual error of each feature; the usual errors add up to the sum of the weights.
+            If a feature is missing in a record, the record's error is smaller by about this part.
         prototypes: P normal records, scaled.
         joint: (P, 2F) features of the prototypes and their whitened residuals; empty if not used.
         densities: (P,) mean log squared distance from each prototype to its neighbours; empty if
@@ -123,7 +123,7 @@ class Space:
             residuals: (D, N, F), 0 where missing.
             names: names of measures; `residual` is always measured.
             whitening: whitening matrix; by default the matrix of the space.
-            without: (N,) row of the prototype that a record is not compared with; -1 for none.
+            without: (N,) row of a prototype that must not be found for the record; -1 for none.
         """
         whitening = self.whitening if whitening is None else whitening
         errors = reconstruction_errors(residuals, mask, whitening, self.weights)
@@ -232,7 +232,7 @@ class Space:
         return gaps * (mask & (self.weights > 0) & (gaps > USUAL_GAP))
 
     def _known_contexts(self, X: Floats, mask: Mask) -> tuple[Rows, Rows]:  # noqa: N803
-        """Return rows (n,) of the records with a known entity, and the places (n,) of entities."""
+        """Return rows (n,) of the records with a known entity, and the entities' indices (n,)."""
         context = self.weights <= 0
         known = np.flatnonzero(mask[:, context].all(axis=1))
         places = self._contexts.means[:, context]
@@ -286,7 +286,7 @@ class Space:
 
     @property
     def last_voucher(self) -> int:
-        """Position of the compared prototype in the list of a record's nearest prototypes."""
+        """Rank of the prototype that a record is compared with, among its nearest prototypes."""
         return min(self.vouchers, len(self.prototypes)) - 1
 
     @cached_property
@@ -300,7 +300,7 @@ class Space:
         return roots.astype(np.float32)
 
     def scaled(self, X: Floats) -> Floats:  # noqa: N803 -- (N, F)
-        """Return features (N, F) on the scale that distances are measured on."""
+        """Return features (N, F) on the scale on which distances are measured."""
         scaled: Floats = X * self.roots
         return scaled
 
@@ -311,7 +311,7 @@ class Space:
     def logarithms(
         self, totals: npt.NDArray[np.floating], mask: Mask, weights: Floats | None = None
     ) -> Values:
-        """Return the logarithms (N, k) of totals (N, k), divided by the observed weight."""
+        """Divide totals (N, k) by the observed weight, and return the logarithms (N, k)."""
         weights = self.weights if weights is None else weights
         observed = mask @ weights.astype(np.float64)
         observed = np.where(observed > 0, observed, 1.0)[:, None]

@@ -11,18 +11,18 @@ EXPLAINED = 0.9
 
 FLOOR = 0.003
 """Least usual gap, as a share of a feature's range. Values between 0.0003 and 0.01 hardly changed
-the causes found in SMD and ASD. Together with the scorer's own parts, the causes found in AI4I did
-not change at all."""
+the causes found in SMD and ASD. If the scorer's own parts were used too, the causes found in AI4I
+did not change at all."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outline:
     """The first principal components of normal records, with each feature divided by its range.
 
-    A wrong value in a record also changes the reconstruction by an autoencoder: partly in the
-    column itself, and in related columns. So the error is spread over several columns. A coarse
-    estimate does not have this problem. The gaps to the outline name 75 % of the true causes of
-    SMD, and the errors of the autoencoder name 56 %.
+    A wrong value in a record also changes the autoencoder's reconstruction, both of the same column
+    and of related columns. So the error is spread over several columns. A coarse estimate does not
+    have this problem. The gaps to the outline name 75 % of the true causes of SMD, and the errors
+    of the autoencoder name 56 %.
 
     Attributes:
         ranges: (F,) difference between the largest and the least normal value; infinite if the

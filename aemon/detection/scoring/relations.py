@@ -1,4 +1,7 @@
-"""Relations: the joint distribution of the features of normal records, with near-exact balances."""
+"""Relations: the joint distribution of the features of normal records, with nearly exact balances.
+
+A balance is an equation between columns, for example: the inflow is the sum of all outflows.
+"""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -22,7 +25,7 @@ LEAST_SPREAD = 1e-3
 
 LEAST_DIRECTION = 1e-10
 """Least variance of a direction, as a share of the variance of the widest direction. A smaller
-variance is an effect of rounding. The value is used if there are fewer records than columns."""
+variance is an effect of rounding. This bound is used if there are fewer records than columns."""
 
 FOLDS = 3
 
@@ -35,7 +38,7 @@ class Relations:
 
     Attributes:
         means: (F,) mean of the distribution.
-        slopes: (F, F) effect of the context on the features, so that each entity has its own mean.
+        slopes: (F, F) effect of the context on the features; it gives each entity its own mean.
         whitening: (F, F) converts features to the whitened scale.
         roots: (F,) square roots of the features' weights.
         points: P normal records on the whitened scale; empty if nearest records are not used.
@@ -66,7 +69,7 @@ class Relations:
 
         Args:
             whitened: (N, F), records on the whitened scale.
-            without: (N,) row of the normal record that a record is not compared with; -1 for none.
+            without: (N,) row of a normal record that must not be found for the record; -1 for none.
             vouchers: number of normal records that must be near.
         """
         distances, rows = self.points.nearest(whitened, k=vouchers, without=without)
@@ -119,7 +122,7 @@ def fit_relations(
 
 
 def choose_shrinkage(X: Floats, weights: Floats) -> float:  # noqa: N803 -- (N, F), without holes
-    """Return the share of the correlations to remove, so that held-out records are likeliest.
+    """Return the share of the correlations to remove with which held-out records are most likely.
 
     The records are divided by time into contiguous folds. The likelihood of a fold is computed with
     a normal distribution that has the moments of the other folds. No labels are used.
@@ -146,7 +149,7 @@ def choose_shrinkage(X: Floats, weights: Floats) -> float:  # noqa: N803 -- (N, 
 
 
 def without_context(centred: Matrix, weights: Floats) -> tuple[Matrix, Matrix]:
-    """Return centred records (N, F) without the effect of the context, and its slopes (F, F).
+    """Return centred records (N, F) without the effect of the context, and the slopes (F, F).
 
     The context has one feature for each entity, so the mean of each entity is removed.
     """
@@ -164,7 +167,7 @@ class _Cloud(NamedTuple):
     """The directions in which records vary, with each column divided by its spread."""
 
     scale: Matrix  # (F,), spreads
-    values: Matrix  # (K,), variances along the directions; 0 along all others
+    values: Matrix  # (K,), variances along the directions; 0 along all other directions
     vectors: Matrix  # (F, K), orthonormal
 
 

@@ -146,7 +146,7 @@ def reconstruction_errors(
     """Return squared gaps (N, F) on the scale of normal residuals: the mean over reconstructions.
 
     The gaps of a record add up to the Mahalanobis distance of its residual. The gap of a missing
-    cell is 0. If the reconstructions of the members differ, the gaps are also larger.
+    cell is 0. Differences between the reconstructions of the members also make the gaps larger.
     """
     errors = np.zeros(residuals.shape[1:], dtype=np.float32)
     for part in expected_residuals(residuals, mask, whitening):

@@ -7,7 +7,8 @@ from aemon.detection.scoring.residuals import residuals_of
 from aemon.detection.scoring.scorer import Scorer
 
 HIDDEN = 0.3
-"""Effect of rounding, in spreads. With a larger effect, other features estimate the feature."""
+"""Largest effect of rounding, in spreads, with which the observed value of a feature is used. If
+the effect is larger, the feature is estimated from the other features."""
 
 FILL_ROUNDS = 2
 

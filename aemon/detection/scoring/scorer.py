@@ -20,12 +20,12 @@ class Parts(NamedTuple):
     """Scores of N records, with the part of each feature in the score."""
 
     scores: Values  # (N,)
-    errors: Floats  # (N, F), the record's squared gap, in usual gaps, divided by blame
+    errors: Floats  # (N, F), squared gap of the record in usual gaps, distributed by blame
     reconstruction: Floats  # (N, F)
 
 
 class _Seen(NamedTuple):
-    """Measures and scores of N records, with the values that they were computed from."""
+    """Measures and scores of N records, with the values from which they were computed."""
 
     guessed: Floats  # (N, F), features; missing cells filled from similar normal records
     left: Residuals
@@ -43,7 +43,7 @@ class _Seen(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Guard:
-    """A rule that flags records that measure higher than all normal records.
+    """A rule that flags records whose measure is higher than the measures of all normal records.
 
     The rule does not depend on the reconstruction, because autoencoders reconstruct some far
     anomalies perfectly (Bouman & Heskes 2025).
@@ -59,7 +59,7 @@ class Guard:
     measure: str = "neighbour"
 
     def scores(self, values: Values) -> Values:
-        """Return the least scores (N,) of records with these measures (N,); 0 within the radius."""
+        """Return lower bounds (N,) of scores, from measures (N,); 0 for records in the radius."""
         beyond = np.clip(values - self.radius, 0.0, FARTHEST)
         scores: Values = np.where(beyond > 0, self.ceiling * np.exp(beyond), 0.0)
         return scores
@@ -71,8 +71,8 @@ class Scorer:
 
     With a single view, the measure of the view is the score, and guards flag records that the view
     does not show. With several views, the mean of their surprises is computed. The score is then
-    the measure for which a view with mean scale and start has this surprise. So every score is a
-    squared distance, at most about 1 for a usual record.
+    the measure that has this surprise in a view with the mean start and the mean scale of all
+    views. So every score is a squared distance, at most about 1 for a usual record.
 
     Attributes:
         autoencoder: converts features to their reconstruction.
@@ -149,11 +149,11 @@ class Scorer:
     ) -> Parts:
         """Return the scores of a few records, with the part of each feature.
 
-        Blame has two sources: the gaps that the score is computed from, and the gap to the outline,
-        which wrong values hardly change. The share of a feature is the geometric mean of its shares
-        by both sources, with double weight for the outline. (The gap to the entity's mean is used
-        where it is larger than the gap to the outline.) The errors of a record add up to this
-        squared gap.
+        Blame has two sources: the gaps from which the score is computed, and the gap to the
+        outline. (Wrong values hardly change the outline. If the gap to the entity's mean is larger
+        than the gap to the outline, the gap to the mean is used.) The share of a feature is the
+        geometric mean of its shares by both sources, with double weight for the second source. The
+        errors of a record add up to the squared gap of the second source.
 
         Alone, the gaps of the score name 56 % of the true causes of SMD, and the outline 75 %. In
         AI4I, a true cause comes first in 79 % with the score's gaps, in 82 % with the outline, and
@@ -163,7 +163,7 @@ class Scorer:
             X: (N, F), 0 where missing.
             mask: (N, F), True for observed cells.
             rounds: number of times that missing cells are filled in.
-            made_of: (N, F) squared gaps that the score is computed from; by default the gaps of
+            made_of: (N, F) squared gaps from which the score is computed; by default the gaps of
                 the views.
         """
         seen = self._look(X, mask, rounds)
@@ -172,7 +172,7 @@ class Scorer:
         coarse = np.maximum(coarse, self.space.gaps_to_context(seen.guessed, mask))
         both = _shares(np.cbrt(shares * _shares(coarse) ** 2))
         shared = both.any(axis=1, keepdims=True)
-        if made_of is not None:  # the outline does not show usual values in an unusual order
+        if made_of is not None:  # the outline does not show an unusual order of usual values
             shared &= coarse.max(axis=1, keepdims=True) > USUAL_GAP
         shares = np.where(shared, both, shares)
         size = coarse.sum(axis=1, keepdims=True)
@@ -226,7 +226,7 @@ class Scorer:
         residuals: Floats,
         measures: Measures,
     ) -> Floats:
-        """Return the squared gaps (N, F) that a measure is computed from."""
+        """Return the squared gaps (N, F) from which a measure is computed."""
         if name == "residual":
             return measures.errors
         if name == "joint":

@@ -24,28 +24,31 @@ from aemon.detection.scoring.residuals import (
 from aemon.detection.scoring.scorer import Guard, Scorer, combine
 
 VOUCHED_BY = 20
-"""If some prototypes may be anomalies, one in 20 must be near a record that counts as normal."""
+"""If some prototypes may be anomalies, a record is near to normal records only if at least one
+prototype in 20 is near to the record."""
 
 GUARD_PROTOTYPES = 500
-"""Number of prototypes if the distance to them is only a guard."""
+"""Number of prototypes if the distance to prototypes is used only by a guard."""
 
 MOST_STRETCH = 1.5
 """Largest ratio of the residuals of unseen records to the residuals of seen records. With a larger
-ratio, the residuals of seen records are not used. Realised false-alarm rates decided the value."""
+ratio, the residuals of seen records are not used. The value was chosen by comparison of realised
+false-alarm rates."""
 
 PARTS = 5
-"""Number of parts that a single member's fold is divided into. The residuals of the other parts
-whiten each part. If a part were whitened by its own residuals, its records would look too normal:
-13 % of the records were flagged with a target rate of 10 %."""
+"""Number of parts into which the fold of a single member is divided. Each part is whitened by the
+residuals of the other parts. If a part were whitened by its own residuals, its records would look
+too normal, and the threshold would be too low: with a target rate of 10 %, 13 % were flagged."""
 
 UPPER = 0.9
-"""Quantile of the sizes of residuals that is compared; it is high, because thresholds are high."""
+"""Quantile at which the sizes of residuals are compared; a high quantile, because thresholds are
+high."""
 
 TINY = 1e-9  # keeps a quotient finite
 
 
 class HeldOut(NamedTuple):
-    """Residuals of training records, as members would have them that have not seen the records."""
+    """Residuals of training records, as if no member had seen the records."""
 
     residuals: Floats  # (D, N, F)
     filled: Floats  # (N, F), features with missing cells reconstructed
@@ -91,8 +94,8 @@ class ScoringPlan:
     Attributes:
         floors: (F,) least spread of a residual.
         views: names of the measures that make the score, at least one.
-        guards: names of the measures that guards use. A guard flags a record that measures higher
-            than all normal records.
+        guards: names of the measures that guards use. A guard flags a record whose measure is
+            higher than the measures of all normal records.
         diagonal: whether correlations of residuals are ignored.
     """
 
@@ -157,9 +160,9 @@ def _guard(name: str, values: Values, scores: Values) -> Guard:
 def _guarded(scores: Values, kept: dict[str, Values], guards: tuple[str, ...]) -> Values:
     """Return the scores (n,) with the guards applied to each record.
 
-    The radius of a guard is the largest measure of the other n - 1 records. So only the farthest
-    record is outside of the radius. Without this step, a guard would flag one normal record in
-    n + 1 in addition to the target rate.
+    For each record, the radius of a guard is the largest measure of the other n - 1 records. So
+    only the farthest record is outside of its radius. Without this step, a guard would flag one
+    normal record in n + 1 in addition to the target rate.
     """
     guarded = scores.copy()
     for name in guards:
@@ -317,7 +320,7 @@ def _shrinkage(training_set: TrainingSet, held_out: HeldOut, plan: ScoringPlan) 
 
 
 def _usual(residuals: Floats, mask: Mask, whitening: Floats, weights: Floats) -> Floats:
-    """Return the mean error (F,) of each feature, scaled to add up to the weight of all."""
+    """Return the mean error (F,) of each feature, scaled so that the sum is the sum of weights."""
     errors = reconstruction_errors(residuals, mask, whitening, weights)
     means = errors.sum(axis=0) / np.maximum(mask.sum(axis=0), 1)
     total = float(means.sum())

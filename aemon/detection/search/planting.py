@@ -38,7 +38,7 @@ Planting = Callable[[FeatureMap, Records, np.random.Generator], Records]
 def swap(feature_map: FeatureMap, records: Records, rng: np.random.Generator) -> Records:
     """Replace some columns of each record by values of another record.
 
-    So usual values occur in unusual combinations. Missing cells of the other record are copied too.
+    So usual values occur in unusual combinations. Missing cells are copied, too.
     """
     return _taken(records, _touched(feature_map, len(records.features), SWAPPED_SHARE, rng), rng)
 

@@ -1,4 +1,4 @@
-"""Search for settings without labels: the best settings separate planted anomalies best."""
+"""The search for settings without labels: the best settings separate planted anomalies best."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,10 +21,11 @@ from aemon.errors import TrainingError
 from aemon.frame import Frame
 
 FOLDS = 3
-"""Number of folds in time. A detector that is trained on the other folds judges each fold."""
+"""Number of folds in time. Each fold is judged by a detector that is trained on the other folds."""
 
 LEAST_RECORDS = 100
-"""Least number of records: with smaller folds, differences between settings are not visible."""
+"""Least number of records for a search. With fewer records, the folds are too small to show
+differences between settings."""
 
 CODE_SHARES = (0.25, 0.5, 0.9)
 """Widths of the code to try, as shares of the number of independent features."""
@@ -48,7 +49,7 @@ class Trial:
         by_planting: name of a planting -> its mean AUROC.
         false_alarm_rate: share of the held-out normal records that were flagged.
         seconds: duration of the trial.
-        refusal: reason why training failed with these settings; empty if it did not fail.
+        refusal: reason why training failed with these settings; empty if training succeeded.
     """
 
     changes: Changes
@@ -103,8 +104,8 @@ def tune(
 ) -> Tuning:
     """Try all kinds, then steps, hidden layers, noise and widths of the code, in this order.
 
-    Each step starts from the best settings so far by `Tuning.advice`, so the search keeps only
-    clear improvements.
+    Each step starts from the settings that `Tuning.advice` chooses among the trials so far. So the
+    search keeps only clear improvements.
 
     Args:
         frame: normal records; not modified.
@@ -118,7 +119,7 @@ def tune(
         FrameError: a configured column is missing or does not have its configured type.
         TrainingError: there are too few records, or the present settings do not fit.
     """
-    # Only records of a working machine are judged: planted faults must not look like idle records.
+    # Only records of a working machine are judged, so that planted faults do not look idle.
     frame = at_work(frame, fit_operation(frame, settings.columns))
     columns = settings.columns.model_copy(
         update={"only_when": None, "settle": None, "wind_down": None}
@@ -182,7 +183,7 @@ def _codes(_present: DetectorSettings, width: int, _features: int) -> Step:
 
 
 def _noises(present: DetectorSettings, _width: int, _features: int) -> Step:
-    if not KINDS[present.kind].at_once:  # noise has no effect on kinds solved at once
+    if not KINDS[present.kind].at_once:  # noise has no effect if an equation gives the weights
         yield from (("noise", noise) for noise in NOISES if noise != present.noise)
 
 

@@ -1,1 +1,1 @@
-"""Judging of records together with earlier records of the same entity, in windows over time."""
+"""Judges records together with earlier records of the same entity, in windows over time."""

@@ -1,4 +1,4 @@
-"""Local time and calendar with public holidays, for daily and weekly rhythms."""
+"""Local time and calendar with public holidays, for daily and weekly seasons."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -22,7 +22,7 @@ _LABELS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "
 class Local(NamedTuple):
     """Local times of N records."""
 
-    weekdays: Rows  # (N,), 0 is Monday; a public holiday is a Sunday
+    weekdays: Rows  # (N,), 0 is Monday; a public holiday counts as a Sunday
     shares: npt.NDArray[np.float64]  # (N,) elapsed share of the day
 
 

@@ -1,4 +1,8 @@
-"""Levels: means of about the last hundred records of a run, which make slow changes visible."""
+"""Levels: means of about the last hundred records of an entity, which make slow changes visible.
+
+In the modules of `series`, a run is not a run of a job: a run consists of consecutive records of
+one entity, without a long gap.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +27,7 @@ precision by at most .02, up or down.)"""
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
 class LevelTail:
-    """The last K blocks of one entity, the newest last.
+    """Sums of features over the last K blocks of time of one entity, the newest block last.
 
     Attributes:
         blocks: (K,) number of each block, counted in block lengths since 1970.
@@ -59,9 +63,10 @@ def levels_of(
 ) -> Levels:
     """Return the distance of each record from its level, and the last blocks of runs.
 
-    A level is the mean of the records of a run up to the record, in its block and earlier blocks.
-    The record itself counts. Blocks begin at fixed times. So a level does not depend on the record
-    with which reading began, as soon as reading covers all blocks of the level.
+    The level of a record is a mean over the record itself and earlier records of the same run: the
+    earlier records in the same block of time, and the records of the `EARLIER_BLOCKS` previous
+    blocks. Blocks begin at fixed times. So a level does not depend on the record with which reading
+    began, as soon as reading covers all blocks of the level.
 
     Args:
         features: (N, F) features of one run after another, each run in the order of time.
@@ -77,7 +82,7 @@ def levels_of(
     before = np.repeat(
         places, [len(tail.blocks) for tail in known]
     )  # the place before which each earlier block is inserted
-    shift = np.searchsorted(before, np.arange(count), side="right")  # earlier blocks before it
+    shift = np.searchsorted(before, np.arange(count), side="right")  # blocks inserted before each
     here = np.arange(count) + shift
     earlier = np.arange(len(before)) + before
     total = count + len(before)

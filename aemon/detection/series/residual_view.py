@@ -28,7 +28,8 @@ class ResidualView:
     The gaps of the judged record count as much as the gaps of its whole window.
 
     Attributes:
-        autoencoder: linear autoencoder of windows with W records of the J features with a weight.
+        autoencoder: linear autoencoder of windows of W records, with the J features whose weight is
+            above 0.
         weights: (F,) weights of the features; features with weight 0 are ignored.
         spreads: (W, F) usual gaps, at least as large as a floor.
         view: view that measures the logarithm of the mean squared gap.

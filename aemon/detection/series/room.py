@@ -1,4 +1,4 @@
-"""Bounds of features: a record out of bounds is not used as context of later records."""
+"""The bounds of features: a record out of bounds is not used as context of later records."""
 
 from dataclasses import dataclass
 
@@ -31,8 +31,8 @@ class Room:
     def held_in(self, windows: Windows) -> Windows:
         """Return windows in which earlier records that are out of bounds are replaced.
 
-        The next newer record takes the place of a replaced record, as for a record that does not
-        exist.
+        The next newer record takes the place of a replaced record. A record that does not exist is
+        replaced in the same way.
         """
         cells, present = windows.cells.copy(), windows.present.copy()
         inside = self.holds(cells)

@@ -1,4 +1,4 @@
-"""Daily and weekly rhythms: how they are found in normal records, and the values they predict."""
+"""Finds a season in normal records, and predicts values; a season repeats by day or week."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +22,9 @@ STEPS = (24, 96)
 """Numbers of steps that describe a daily course that is not smooth: hours, or quarter hours."""
 
 LEAST_SHARE = 0.1
-"""Least share of a feature's variance that a rhythm must explain in held-out records."""
+"""Least share of a feature's variance that a season must explain in held-out records."""
 
-RIDGE = 1.0  # added records at 0 for each step
+RIDGE = 1.0  # number of records with the value 0 that are added to each step
 
 LEAST_SPREAD, TINY = 1e-3, 1e-9
 
@@ -42,19 +42,24 @@ class Rhythm(StrEnum):
 
 
 LEAST_DAYS = {Rhythm.DAY: 2.5, Rhythm.WORKDAY: 13, Rhythm.WEEK: 20}
-"""Rhythm -> least time between first and last record, in days: two repetitions besides a fold."""
+"""Rhythm -> least time between the first and the last record, in days.
+
+The pattern must occur at least twice in the records outside of a held-out fold.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Season:
-    """Expected values of features at a time, by a rhythm. Made by `find_season`.
+    """Expected values of features at each time of the day or of the week.
+
+    `find_season` returns it.
 
     Attributes:
-        rhythm: the rhythm, with its period.
+        rhythm: the period after which the pattern repeats.
         steps: number of steps of a day; 0 if sines are used.
         calendar: calendar for the local time.
-        effects: (S, F) effect of each step or sine; 0 for features without the rhythm.
-        spreads: (F,) usual gaps to the expected values; infinite for features without the rhythm.
+        effects: (S, F) effect of each step or sine; 0 for features without a season.
+        spreads: (F,) usual gaps to the expected values; infinite for features without a season.
         view: view that measures the logarithm of the mean squared gap.
     """
 
@@ -76,7 +81,7 @@ class Season:
 
     @property
     def summary(self) -> str:
-        """Description of the rhythm as text."""
+        """Description of the season as text."""
         words = {Rhythm.DAY: "the hour of the day", Rhythm.WEEK: "the hour of the week"}
         rhythm = words.get(
             self.rhythm, "the hour of the day, separately for workdays and the weekend"
@@ -103,7 +108,7 @@ class Season:
         return gaps, np.log(np.maximum(means, TINY))
 
     def label(self, time: np.datetime64) -> str:
-        """Return the time as text, as precise as the rhythm; with the weekday for a weekly rhythm.
+        """Return the local time as text, with the weekday if the season depends on the weekday.
 
         >>> nothing = np.zeros((24, 1), dtype=np.float32)
         >>> view = View(name="season", start=0.0, scale=1.0)
@@ -120,18 +125,18 @@ class Season:
 
 
 class FoundSeason(NamedTuple):
-    """A rhythm that was found in records, with the values that it predicts for these records."""
+    """A season that was found in records, with the values that it predicts for these records."""
 
     season: Season
-    held_out: Floats  # (N, F), each predicted from the records of the other folds
+    held_out: Floats  # (N, F), each value predicted from the records of the other folds
 
 
 def find_season(
     centred: Floats, mask: Mask, times: Times, folds: Rows, calendar: Calendar
 ) -> FoundSeason | None:
-    """Return the rhythm that explains most of the features; None if no rhythm explains enough.
+    """Return the season that explains the most variance; None if no season explains enough.
 
-    For each fold, a rhythm is fitted to the records of the other folds and tested on the fold.
+    For each fold, a season is fitted to the records of the other folds and tested on the fold.
 
     Args:
         centred: (N, F) features minus their mean.
@@ -178,7 +183,7 @@ def find_season(
 def _held_out(
     rhythm: Rhythm, steps: int, centred: Floats, times: Times, folds: Rows, calendar: Calendar
 ) -> Matrix:
-    """Return the values (N, F) that a rhythm fitted to the other folds predicts for each record."""
+    """Return the values (N, F) that a season fitted to the other folds predicts for each record."""
     found = np.zeros(centred.shape)
     whole = _moments(rhythm, steps, centred, times, calendar)
     for fold in np.unique(folds[folds >= 0]):
@@ -218,7 +223,7 @@ def _solved(own: Matrix, with_features: Matrix) -> Matrix:
 
 
 def _basis(rhythm: Rhythm, steps: int, times: Times, calendar: Calendar) -> Matrix:
-    """Return the basis (N, S): the factors of a rhythm's S effects at these times (N,)."""
+    """Return the basis (N, S): the factors of a season's S effects at these times (N,)."""
     weekday, share = calendar.local(times)
     if rhythm is Rhythm.WEEK:
         if steps:

@@ -27,7 +27,8 @@ from aemon.frame import Frame
 LEAST_WIDTH = 2
 
 USUAL_WIDTH, LEAST_LIKENESS = 4, 0.2
-"""Default number of records in a window; least autocorrelation of records that windows need."""
+"""Default number of records in a window; and the least autocorrelation of records for which windows
+are used by default."""
 
 ROOM = 2.0
 """Bounds of records that serve as context, as a multiple of the training values."""
@@ -36,14 +37,14 @@ MOST_CELLS = 2_000
 """Largest number of cells in a window: windows of wide tables have fewer records."""
 
 LEAST_LEVEL_SPREAD = 1e-3
-"""Least spread of the gaps to a level, in spreads of the feature: smaller spreads are rounding."""
+"""Least spread of the gaps to a level, in spreads of the feature; less is an effect of rounding."""
 
 
 class SeriesPlan(NamedTuple):
     """Settings for judging records together with earlier records."""
 
     width: int  # records in a window, W; 1 for no windows
-    calendar: Calendar | None  # calendar of the rhythms to look for; None for no rhythms
+    calendar: Calendar | None  # calendar for the search for a season; None for no search
 
 
 class FittedSeries(NamedTuple):
@@ -157,9 +158,9 @@ def _smoothed(surprises: Values, tried: Frame, longest: np.timedelta64) -> Value
 
 
 class _Ground(NamedTuple):
-    """N records in runs."""
+    """N records, divided into runs of consecutive records."""
 
-    centred: Floats  # (N, F) features minus usual values at their time
+    centred: Floats  # (N, F) features minus the usual values at the record's time
     runs: Runs
     room: Room
     width: int  # records in a window

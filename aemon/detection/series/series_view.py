@@ -1,4 +1,7 @@
-"""The series view: measures how unusual a record is after earlier records, by window residuals.
+"""The series view: measures how unusual a record is after the earlier records of its entity.
+
+The measure is the surprise at the residuals of the record's window. A surprise is about -ln of the
+share of normal windows that are more unusual.
 
 The surprises are smoothed over records. The score of the record alone also counts, with a small
 share.
@@ -28,7 +31,8 @@ these parts. Equal shares for windows and single records cost up to 6 % of avera
 chosen share costs 0.3 %. With this share, anomalies that windows do not show are still found.)"""
 
 PLAINLY_SHARE = 0.5
-"""Share of a window's surprise from which the time of day alone is the simpler explanation."""
+"""If the surprise by the season is more than this share of the surprise by the window, the season
+is the explanation, because it is simpler."""
 
 AT_ONCE = 4_096
 """Number of windows processed in one step."""
@@ -38,7 +42,7 @@ class InSeries(NamedTuple):
     """Results for N records, each judged together with earlier records."""
 
     surprises: Values  # (N,) in nats
-    by_season: Mask  # (N,) True if season explains it better than windows
+    by_season: Mask  # (N,) True if the season explains the record better than the window
     gaps: Floats  # (N, F), squared gaps of a record and its earlier records, in usual gaps
     expected: Floats  # (N, F), features as predicted by the windows
     tails: Tails  # context for the next records
@@ -64,7 +68,7 @@ class InSeries(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LevelView:
-    """View of windows in which each record also has its gaps to the level of its run.
+    """View of windows in which each record also has its gaps to the level (see `levels`).
 
     Attributes:
         block: length of a block of time; a level is a mean over several blocks.
@@ -82,13 +86,13 @@ class SeriesView:
     """View that compares each window of records with its reconstruction. Made by `fit_series`.
 
     Each window is measured in two ways: with the features alone, and with the features and their
-    gaps to the level of the run. The mean of both surprises is used. A spike must not flag the
+    gaps to the level. The mean of both surprises is used. A spike must not flag the
     records after it. So a record that is far out of bounds is not used as context for later
     records, and surprises are bounded before they are averaged over records.
 
     Attributes:
         width: number of records in a window, W.
-        longest_gap: longest time between two consecutive records of a run.
+        longest_gap: longest time between two consecutive records of one run of records.
         means: (F,) means of the features.
         slopes: (F, F) effect of the context on the features, as in `Relations`.
         room: bounds of the records that can be context for later records.
@@ -98,7 +102,7 @@ class SeriesView:
         together: view that measures the smoothed surprises; None in old detectors, whose scores
             are the smoothed surprises alone.
         alone: view that measures the logarithm of the score of a record alone.
-        season: expected values by a rhythm; None without a rhythm.
+        season: expected values at each time of the day or of the week; None without a season.
         levels: view of windows with gaps to levels; None in old detectors, and if such windows
             would be too wide.
         training_tails: tails of the training records; empty in old detectors.
@@ -120,7 +124,7 @@ class SeriesView:
 
     @property
     def context_rows(self) -> int:
-        """Number of earlier records that a record's window, smoothing and level depend on."""
+        """Number of earlier records that influence a record's window, smoothing and level."""
         level = 0 if self.levels is None else BLOCK_RECORDS * (EARLIER_BLOCKS + 1)
         return self.width - 1 + SMOOTHED - 1 + level
 
@@ -171,7 +175,7 @@ class SeriesView:
         )
 
     def centred(self, features: Floats, mask: Mask, times: Times) -> Floats:
-        """Return features (N, F) minus the usual values of their entity at their time.
+        """Return features (N, F) minus the usual values of the record's entity at this time.
 
         Features with weight 0 become 0.
         """
@@ -214,10 +218,13 @@ class SeriesView:
         return Reconstructed((found.surprises + both.surprises) / 2, np.sum(gaps, axis=0), largest)
 
     def of_season(self, centred: Floats, mask: Mask) -> Values | None:
-        """Return surprises (N,) by the season, reduced by `SEASON_SHARE`; None without a season.
+        """Return how unusual each record (N,) is at its time of day or week, in nats.
+
+        The result is the surprise plus ln(`SEASON_SHARE`), a negative number. So the season causes
+        at most this share of the allowed false alarms. The result is None without a season.
 
         Args:
-            centred: (N, F) features minus the usual values at their time.
+            centred: (N, F) features minus the usual values at the record's time.
             mask: (N, F), True for observed cells.
         """
         if self.season is None:
@@ -249,7 +256,7 @@ class SeriesView:
         """Return scores (N,) or (K, N): squared distances, about 1 for a usual record.
 
         Args:
-            surprises: (N,) surprises by windows and season, or (K, N) of K ways to see them.
+            surprises: (N,) surprises by windows and season; or (K, N), K variants of the surprises.
             alone: (N,) scores of the records alone.
         """
         nats = np.maximum(surprises, self._of_record(alone))
@@ -265,7 +272,7 @@ class SeriesView:
         return np.asarray(seen.by_season & (seen.surprises >= self._of_record(alone)), dtype=bool)
 
     def enough(self, surprises: Values) -> Values:
-        """Return the largest scores (N,) of records alone that do not change the result.
+        """Return the scores (N,) up to which a record's score alone does not change the result.
 
         Args:
             surprises: (N,) surprises by windows and season.
@@ -276,7 +283,11 @@ class SeriesView:
         return np.asarray(np.exp(np.minimum(logs, FARTHEST)))
 
     def _of_record(self, alone: Values) -> Values:
-        """Return surprises (N,), in nats, of scores of records alone, reduced by `ALONE_SHARE`."""
+        """Return surprises (N,) of scores of records alone, plus ln(`ALONE_SHARE`), in nats.
+
+        The added number is negative, so that these scores cause at most this share of the allowed
+        false alarms.
+        """
         if self.alone is None:
             return np.zeros(len(alone))
         surprises = self.alone.surprise(np.log(np.maximum(alone, TINY)))

@@ -23,7 +23,7 @@ class Tail:
         time: time of the newest record.
         features: (K, F) features of the last K records, or numbers of F columns.
         surprises: (S,) surprises of the last S records.
-        level: last blocks of the level; None if levels are not used.
+        level: sums over the last blocks of time, for the level; None if levels are not used.
     """
 
     time: np.datetime64
@@ -41,14 +41,14 @@ class Tails:
     def with_newer(self, newer: Mapping[str, Tail]) -> "Tails":
         """Return these tails, updated with newer tails of some entities.
 
-        Tails beyond `MOST_ENTITIES` are left out, the oldest first.
+        If there are more than `MOST_ENTITIES` tails, the oldest are left out.
         """
         kept = {name: tail for name, tail in self.by_entity.items() if name not in newer}
         found = kept | dict(newer)
         return Tails(by_entity={name: found[name] for name in list(found)[-MOST_ENTITIES:]})
 
     def without(self, halted: Mapping[str, np.datetime64]) -> "Tails":
-        """Return these tails without the tails of entities that have stopped since.
+        """Return these tails without the tails of entities that stopped after their last record.
 
         Args:
             halted: entity -> time at which the entity stopped.
@@ -63,7 +63,7 @@ class Tails:
         return Tails(by_entity=kept)
 
     def as_json(self) -> dict[str, list[Any]]:
-        """Return entity -> [time, number of features, features, surprises, blocks of the level].
+        """Return entity -> [time, number of features, features, surprises, sums for the level].
 
         Numbers are stored exactly, to the last bit.
         """
@@ -107,10 +107,10 @@ def _level_packed(level: LevelTail | None) -> list[Any]:
 
 
 def _level_from(blocks: list[int], counts: list[float], sums: str) -> LevelTail:
-    """Return the stored blocks of a level.
+    """Return the sums for a level that `_level_packed` wrote.
 
     Raises:
-        ValueError: the stored values are not blocks of a level.
+        ValueError: the stored numbers have wrong shapes, or are not finite.
     """
     numbers = np.array(blocks, dtype=np.int64)
     found = LevelTail(
@@ -119,9 +119,9 @@ def _level_from(blocks: list[int], counts: list[float], sums: str) -> LevelTail:
         sums=_unpacked(sums, "<f8").reshape(len(numbers), -1),
     )
     if found.counts.shape != numbers.shape or numbers.ndim != 1 or not len(numbers):
-        raise ValueError("the stored blocks of a level do not fit together")
+        raise ValueError("the stored sums for a level differ in length from their block numbers")
     if not (np.isfinite(found.counts).all() and np.isfinite(found.sums).all()):
-        raise ValueError("the stored blocks of a level have values that are not finite")
+        raise ValueError("the stored sums for a level are not finite")
     return found
 
 

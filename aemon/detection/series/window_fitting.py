@@ -16,11 +16,11 @@ from aemon.detection.series.residual_view import ResidualView, measured, window_
 from aemon.detection.series.windows import Windows
 
 EXPLAINED = 0.9
-"""Share of the variance of windows that is enough for the code. (On plants and servers, results
-with 0.8 to 0.95 differ by less than results on different data sets.)"""
+"""Share of the variance of windows that the code must explain. (On plants and servers, results with
+0.8 to 0.95 differ by less than results on different data sets.)"""
 
 PARTS = 5
-"""Number of parts that a single member's fold is divided into. Each part is compared with the
+"""Number of parts into which the fold of a single member is divided. Each part is compared with the
 spreads of the other parts."""
 
 
@@ -41,8 +41,9 @@ def fit_windows(
     Args:
         training_set: N records.
         windows: windows of these records.
-        weights: (F,) weights of the features in windows. If windows include gaps to levels, the
-            weights of the records' features are repeated.
+        weights: (F,) weights of the numbers in windows. Windows may contain the features and also
+            each feature's distance from its level. Then F is twice the number of features, and
+            both halves have the same weights.
         floors: (F,) least spread of a residual.
     """
     folds = training_set.folds

@@ -1,4 +1,4 @@
-"""Windows: each record together with the earlier records of its entity, up to the last gap."""
+"""Windows: each record together with the earlier records of its entity, back to the last gap."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ MOST_SURPRISE = 10.0
 
 
 USUAL_GAPS, LONGEST_SHARE = 3.0, 0.99
-"""A run ends at a long gap: longer than this multiple of the median gap, and than this quantile."""
+"""A run of records ends at a long gap. A gap is long if it is longer than USUAL_GAPS times the
+median gap, and longer than the quantile LONGEST_SHARE of the gaps."""
 
 Numbers = TypeVar("Numbers", Floats, Values)
 
@@ -29,7 +30,7 @@ class Windows(NamedTuple):
     """N windows: each record with its W - 1 earlier records."""
 
     cells: Floats  # (N, W, F), the record first, then the earlier records, the newest first
-    present: Mask  # (N, W), True for records that exist; the others repeat the oldest record
+    present: Mask  # (N, W), True for records that exist; other places repeat the oldest record
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +57,7 @@ class Runs:
     ends: Rows
 
     def lagged(self, numbers: Values, most: int) -> "Lagged":
-        """Return the numbers (N, F) of each record, and access to those of earlier records.
+        """Return the numbers (N, F) of each record, with access to the numbers of earlier records.
 
         Args:
             numbers: (N, F) in the order of the frame.
@@ -109,9 +110,10 @@ class Runs:
     def before(
         self, ordered: Numbers, earlier: "_Earlier[Numbers]", lag: int
     ) -> tuple[Numbers, Mask]:
-        """Return the records (N, F) that are `lag` before each record, and where they exist (N,).
+        """Return the numbers (N, F) of the record that came `lag` records before each record.
 
-        The earlier record is in the same run, or in the tail that the run continues.
+        Also return a mask (N,), True where this earlier record exists. The earlier record is in the
+        same run, or in the tail that the run continues.
         """
         found = np.zeros_like(ordered)
         here = self.behind >= lag
@@ -267,14 +269,17 @@ class Lagged:
     tails: _Earlier[Values]
 
     def earlier(self, lag: int) -> tuple[Values, Mask]:
-        """Return the numbers (N, F) `lag` records before each record, and where these exist (N,)."""
+        """Return the numbers (N, F) `lag` records before each record, and a mask (N,).
+
+        The mask is True where the earlier record exists.
+        """
         if not lag:
             return self.own, np.ones(len(self.own), dtype=bool)
         return self.runs.before(self.own, self.tails, lag)
 
 
 def longest_gap(entities: Texts, times: Times) -> np.timedelta64:
-    """Return the longest time that may lie between two consecutive records of a run."""
+    """Return the longest time between two consecutive records of one run of records."""
     gaps = gaps_of(entities, times)
     if not len(gaps):
         return np.timedelta64(0, "us")

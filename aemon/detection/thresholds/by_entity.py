@@ -44,7 +44,7 @@ class Thresholds:
 
     @property
     def note(self) -> str:
-        """Text about limits of the target rate; empty if the records suffice to show the rate."""
+        """Text about how reliable the target rate is; empty if the records suffice to show it."""
         if self.batch_fdr is None:
             return self.pooled.note
         return f"replaced by a false discovery rate of {self.batch_fdr:g} over every batch"
@@ -59,12 +59,12 @@ class Thresholds:
     def judge(self, scores: Values, entities: Texts, absent: Mask) -> Judged:
         """Compare the scores of N records, which were fetched together, with their thresholds.
 
-        With `batch_fdr`, the fitted tail gives p-values below 1 / (n + 1). Without the tail, no
-        single record could be flagged in a batch of more than batch_fdr (n + 1) records. For
-        p-values from the tail, the false discovery rate is not proven. It was measured with
-        log-normal scores and a `batch_fdr` of 0.1. The rate was 0.06 to 0.13 in batches of 20 to
-        10,000 records. But of the batches of 2,000 and more normal records, a share of 0.2 to 0.45
-        had a flagged record.
+        With `batch_fdr`, p-values below 1 / (n + 1) come from the fitted tail; n is the number of
+        calibration scores. Without the tail, no single record could be flagged in a batch of more
+        than batch_fdr (n + 1) records. For p-values from the tail, the false discovery rate is not
+        proven. It was measured with log-normal scores and a `batch_fdr` of 0.1: the rate was 0.06
+        to 0.13 in batches of 20 to 10,000 records. But of the batches of 2,000 and more normal
+        records, a share of 0.2 to 0.45 had a flagged record.
 
         Args:
             scores: (N,) the score of each record.
@@ -88,7 +88,7 @@ class Thresholds:
         )
 
     def parts(self, entities: Texts) -> Iterator[tuple[Threshold, Rows | slice]]:
-        """Yield each threshold with the rows of its records; every row comes exactly once."""
+        """Yield each threshold with the rows of its records; every row is yielded exactly once."""
         if not self.own:
             yield self.pooled, slice(None)
             return
@@ -188,9 +188,8 @@ def redraw(
 ) -> Thresholds | None:
     """Compute new thresholds from stored scores, as a training with new settings would do.
 
-    The result is None if only a training can compute the thresholds. This is so if not all scores
-    were stored, or if entities could get their own thresholds but their scores are not stored
-    separately.
+    The result is None if only a training can compute the thresholds: not all scores were stored, or
+    entities could get their own thresholds but their scores are not stored separately.
 
     Args:
         thresholds: the thresholds as computed at training, before any recalibration.

@@ -11,7 +11,7 @@ from aemon.detection.arrays import Rows, Values
 from aemon.detection.thresholds.threshold import calibrate, records_to_show
 
 TINY = 1e-9
-"""Least score of which a logarithm is computed; it keeps the logarithm of 0 finite."""
+"""Least score of which a logarithm is computed, so that the logarithm of a score of 0 is finite."""
 
 LEAST_ROOM = 0.05
 """Least difference between the logarithm of a threshold and the logarithm of the median score. With
@@ -85,7 +85,7 @@ class ModeScale:
 def fit_mode_scale(
     scores: Values, codes: Rows, modes: int, settings: ThresholdSettings, rate: float
 ) -> ModeScale | None:
-    """Fit the scale of each mode with 1 / rate calibration records; None without such a mode.
+    """Fit the scale of each mode with at least 1 / rate calibration records; None if there is none.
 
     Args:
         scores: (n,) scores of held-out normal records.

@@ -33,7 +33,7 @@ def without_false_alarms(learned: Learned, called_normal: Mask) -> Thresholds:
         called_normal: (n,) True for calibration records with the feedback `false_alarm`.
 
     Raises:
-        TrainingError: no scores are left to compute a threshold from.
+        TrainingError: no scores are left from which a threshold could be computed.
     """
     if called_normal.all():
         raise TrainingError(
@@ -44,7 +44,7 @@ def without_false_alarms(learned: Learned, called_normal: Mask) -> Thresholds:
 
 
 def cap(learned: Learned, called_normal: Mask) -> tuple[Values, Thresholds]:
-    """Return calibration scores (n,) with limited scores of false alarms, and the thresholds.
+    """Return calibration scores (n,) in which false alarms have limited scores, and thresholds.
 
     The thresholds are computed without the false alarms.
     """

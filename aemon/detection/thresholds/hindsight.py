@@ -1,4 +1,4 @@
-"""Hindsight: detection of training records whose scores are far above the scores of all others."""
+"""Hindsight: detection of training records whose scores are far above all other scores."""
 
 from statistics import NormalDist
 
@@ -8,7 +8,7 @@ from aemon.detection.arrays import Mask, Texts, Values
 from aemon.detection.thresholds.unlikely_bursts import in_faults
 
 LEAST_RECORDS = 100
-"""Least number of records from which the tail of the scores can be measured."""
+"""Least number of records that are needed to measure the tail of the scores."""
 
 QUANTILES = 0.6, 0.9, 0.97
 """Quantiles that measure the width of the tail: between the first two, and between the last two.
@@ -20,7 +20,7 @@ MARGIN = 2.0
 normal data changes slowly."""
 
 CHANCE = 0.1
-"""Probability, in the measured tail, that the most unusual of all normal records is an anomaly."""
+"""Probability, in the measured tail, that the most unusual normal record counts as an anomaly."""
 
 MOST_SHARE = 0.1
 """Largest share of records that can stand out. A larger share is a part of normal data, and then no
@@ -32,7 +32,7 @@ TINY = 1e-30  # keeps the logarithm of a score of 0 finite
 def standing_out(scores: Values, entities: Texts, rate: float) -> Mask:
     """Return a mask (n,) of the records whose scores stand out from all other scores.
 
-    A threshold always flags its target share of the records that it was computed from. So a
+    A threshold always flags its target share of the records from which it was computed. So a
     threshold cannot show whether there are anomalies among these records, but the distribution of
     the scores can. The logarithms of scores are about normally distributed in their upper part. The
     width of this part is measured between quantiles, so that two per cent of anomalies do not

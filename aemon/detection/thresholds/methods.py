@@ -46,8 +46,9 @@ def conformal(top: Values, records: int, tail: Tail, rate: float) -> float:
     """Return the conformal threshold for this rate.
 
     Vovk et al. 2005, proposition 2.4: let a record be exchangeable with n other records. The
-    probability that its score is above their score of a rank is at most rank / (n + 1). For rates
-    below 1 / (n + 1), the threshold comes from the tail, but is never below the largest score.
+    probability that its score is above the score at a rank of the n records is at most
+    rank / (n + 1). For rates below 1 / (n + 1), the threshold comes from the tail, but is never
+    below the largest score.
 
     Args:
         top: the largest scores, ascending; all scores down to the rank of the threshold.

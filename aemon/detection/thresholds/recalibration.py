@@ -7,8 +7,9 @@ same method. Flagged records are left out, with two exceptions:
 - The target rate explains a number of flagged records. The least unusual flagged records, up to
   this number, count as normal (`unexplained`).
 - The median of the scores counts as normal. If this median differs from the median of the
-  calibration scores, the threshold is multiplied by the ratio of both before it selects the
-  flagged records. A fault in less than half of the records does not move the median much.
+  calibration scores, the threshold is first multiplied by the ratio of both medians, and then
+  selects the flagged records. A fault in less than half of the records does not move the median
+  much.
 
 A raised threshold returns to its value at training as soon as the records do not contradict this
 value.
@@ -41,26 +42,26 @@ LEAST_SHARE = 0.25
 
 TOO_MANY, TOO_FEW = 2.0, 3.0
 """The number of records over a threshold contradicts the target rate if it is more than TOO_MANY
-standard deviations above the expected number, or more than TOO_FEW below it. Too many false alarms
-are worse than too few, so TOO_MANY is smaller."""
+standard deviations above the expected number, or more than TOO_FEW standard deviations below the
+expected number. Too many false alarms are worse than too few, so TOO_MANY is smaller."""
 
 BELIEVED, FAULT = 3.0, 15.0
-"""The number of records over the moved threshold that count as normal is the expected number of
-false alarms plus BELIEVED standard deviations. If more records than the expected number plus FAULT
-standard deviations are over this threshold, there is a fault, and even its mildest records are not
-false alarms. Then only the expected number counts as normal."""
+"""Of the records over the moved threshold, a number counts as normal: the expected number of false
+alarms plus BELIEVED standard deviations. If more records than the expected number plus FAULT
+standard deviations are over the moved threshold, there is a fault, and even its mildest records are
+not false alarms. Then only the expected number counts as normal."""
 
 WIDER = 10
 """If the expected number of records over a threshold is so small that 0 records are likely, the
-records over the threshold of WIDER times the rate are counted, too."""
+records over the threshold for WIDER times the rate are also counted."""
 
 NEWEST_SHARE = 0.5
-"""The recent median is the median of the newest half of a window. A fault that is shorter than half
-of this half moves the median little; a longer change counts as normal data."""
+"""The recent median is the median of the newest half of a window. A fault that is shorter than a
+quarter of the window moves the median little; a longer change counts as normal data."""
 
 PASSES = 2
-"""The recent median is computed twice: from all records of this half, and then without the records
-that the first pass left out."""
+"""The recent median is computed twice: from all records of the newest half, and then without the
+records that the first pass left out."""
 
 MATERIAL = 0.02
 """Least relative change of a threshold; with a smaller change, the threshold keeps its value."""
@@ -68,7 +69,7 @@ MATERIAL = 0.02
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recent:
-    """The newest judged records, oldest first, without absent records and without maintenance.
+    """The newest judged records, oldest first, without absent records and records in maintenance.
 
     Attributes:
         scores: (n,) scores by the detector whose thresholds are recalibrated.
@@ -108,14 +109,15 @@ def recalibrate(
     """Return thresholds recalibrated from the newest records; None if no threshold changes.
 
     Each threshold is compared with the newest `window_records` of its own records. The records of
-    the pooled threshold are those of entities without their own threshold. A threshold with less
-    than a quarter of these records keeps its value. A fixed threshold comes from the settings, and
-    with `batch_fdr` thresholds are not used; in both cases the result is None.
+    the pooled threshold are the records of all entities without their own threshold. If fewer than
+    a quarter of `window_records` are present, the threshold keeps its value. A fixed threshold
+    comes from the settings, and with `batch_fdr` thresholds are not used; in both cases the result
+    is None.
 
     Args:
         base: the thresholds as computed at training.
         current: the active thresholds.
-        recent: the newest records; of each threshold, at most `window_records` are used.
+        recent: the newest records; for each threshold, at most `window_records` are used.
         settings: the method of the thresholds.
         allowed: (n,) True for records that count as normal because of feedback.
     """
@@ -170,7 +172,7 @@ def _contradiction(threshold: Threshold, scores: Values) -> int:
     """Return 1 if too many of the scores (n,) are above a threshold, -1 if too few are, else 0.
 
     The number of false alarms of normal records has a Poisson distribution. A low rate makes a
-    window without false alarms likely. Then the threshold of `WIDER` times the rate is checked too.
+    window without false alarms likely. Then `WIDER` times the rate is checked, too.
     """
     rate = threshold.false_alarm_rate
     found = _unlikely(float((scores > threshold.value).sum()), rate * len(scores))
@@ -187,12 +189,13 @@ def _unlikely(count: float, expected: float) -> int:
 
 
 def _left_out(base: Threshold, now: Threshold, scores: Values, allowed: Mask) -> Mask:
-    """Return a mask (n,) of the scores that the new threshold is not computed from.
+    """Return a mask (n,) of the scores that are left out when the new threshold is computed.
 
     These scores are above a moved threshold, and the target rate does not explain them. The moved
     threshold is the threshold of training times the shift of the median, or the active threshold
-    times its shift if that product is lower. The active threshold may come from a time of low
-    scores. Its shift is at least 1: a threshold that also moved down could never recover.
+    times its own shift, if that product is lower. The active threshold may come from a time of low
+    scores. The shift of the active threshold is at least 1: if this shift moved the threshold
+    further down, the threshold could never rise again.
     """
     half = ceil(NEWEST_SHARE * len(scores))
     out = np.zeros(len(scores), dtype=bool)
@@ -214,7 +217,7 @@ def _left_out(base: Threshold, now: Threshold, scores: Values, allowed: Mask) ->
 
 
 def _shift(middle: float, threshold: Threshold) -> float:
-    """Return the ratio of the recent median and the median of the calibration scores."""
+    """Return the recent median, divided by the median of the calibration scores."""
     usual = _middle(threshold)
     return middle / usual if min(middle, usual) > TINY else 1.0  # zeros have no scale
 

@@ -10,8 +10,8 @@ TAIL_SHARE = 0.1
 """Share of the calibration scores that form the tail."""
 
 LEAST_TAIL = 10
-"""Least number of scores in the tail. If there are fewer than 20 scores, half of them form the
-tail."""
+"""Least number of scores in the tail. If there are fewer than 20 scores, the tail has half of the
+scores."""
 
 LEAST_SHAPE, MOST_SHAPE = -0.25, 0.25
 """Bounds of the shape, because few scores cannot determine a shape. With a lower shape, the
@@ -67,7 +67,7 @@ def fit_tail(ordered: Values) -> Tail:
     The excess of a score is log(score / start). Hosking & Wallis 1987, section 3: a0 is the mean
     excess; a1 is the mean of each excess times the share of excesses at or above this excess. Then
     shape = 2 - a0 / (a0 - 2 a1) and scale = 2 a0 a1 / (a0 - 2 a1). This function shrinks the shape
-    towards 0 and bounds it. Then the mean gives the scale: scale = a0 (1 - shape).
+    towards 0 and bounds the shape. Then the mean gives the scale: scale = a0 (1 - shape).
     """
     n = len(ordered)
     k = int(np.clip(round(TAIL_SHARE * n), min(LEAST_TAIL, n // 2), n - 1)) if n > 1 else 0

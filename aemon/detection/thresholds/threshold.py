@@ -22,15 +22,15 @@ CRITICAL_SHARE = 0.1
 """Default critical rate, as a share of the false-alarm rate."""
 
 MOST_KEPT = 20_000
-"""Most calibration scores that are stored. Of more scores, the largest MOST_KEPT / 2 are stored and
-a sample of the others."""
+"""Largest number of calibration scores that are stored. If there are more scores, the largest
+MOST_KEPT / 2 scores and a sample of the other scores are stored."""
 
 ROUNDING = 1e-6
 """Amount that is subtracted from 1 / rate before rounding up, because floats are rarely exact."""
 
 DEPENDENT = 0.5
 """If the number of independent records is below this share of the number of records, the note of a
-threshold says so. By chance alone, the share is larger."""
+threshold mentions it. By chance alone, the share is larger."""
 
 LEAST_P = 1e-12
 """Least p-value. A tail fitted to a few thousand scores cannot show smaller probabilities."""
@@ -68,11 +68,11 @@ class Threshold:
 
     @property
     def note(self) -> str:
-        """Text about limits of the target rate; empty if the records suffice to show the rate."""
+        """Text about how reliable the target rate is; empty if the records suffice to show it."""
         records = counted(self.records, "record")
         if self.method == "fixed":
             share = f"{self.false_alarm_rate:.2g}"
-            return f"fixed; by {records}, a share of {share} of normal records is above it"
+            return f"fixed; measured on {records}, a share of {share} of normal records is above it"
         if self.method == "sigma":
             return f"set as if the logarithms of the scores of {records} were normally distributed"
         enough = records_to_show(self.false_alarm_rate)
@@ -95,8 +95,9 @@ class Threshold:
         For a score s, split conformal prediction gives p = (1 + #{calibration >= s}) / (n + 1)
         (Bates et al. 2023, eq. 2). With the method `conformal`, the least p-value is 1 / (n + 1).
         With other methods, or with `extrapolate`, the tail gives the p-values of scores above the
-        largest calibration score; they are at most 1 / (n + 1). With `evt` and a threshold below
-        the largest calibration score, the tail gives the p-values of all scores in the tail.
+        largest calibration score; these p-values are at most 1 / (n + 1). With `evt` and a
+        threshold below the largest calibration score, the tail gives the p-values of all scores in
+        the tail.
         """
         above = np.append(self.at_or_above, 0)[np.searchsorted(self.kept, scores, side="left")]
         p_values: Values = (1.0 + above) / (self.records + 1.0)
@@ -122,7 +123,7 @@ def calibrate(
     A conformal threshold from n scores guarantees a rate of 1 / (n + 1) or more, for any
     distribution: P(false alarm) <= rate for a normal record exchangeable with the n records. For a
     lower rate, the threshold comes from a generalised Pareto tail, and there is no guarantee. The
-    critical value has the same method (`conformal` for `quantile` and `fixed`); it is never lower.
+    critical value is at least the threshold, by the same method (`quantile`, `fixed`: `conformal`).
 
     Args:
         calibration_scores: (n,) scores of held-out normal records; only finite scores count.
@@ -139,7 +140,7 @@ def calibrate(
     finite = calibration_scores[np.isfinite(calibration_scores)].astype(np.float64)
     if not len(finite):
         raise TrainingError(
-            "no record is left to compute the threshold from",
+            "no record is left from which the threshold could be computed",
             todo="collect more records before training",
         )
     ordered = np.sort(finite)
@@ -196,8 +197,8 @@ def false_alarm_rate_for(settings: ThresholdSettings, times: npt.NDArray[np.date
         times: (N,) event times of the records.
 
     Raises:
-        TrainingError: an alarm budget is set, but all event times are equal, so that the number of
-            records per day is unknown; or the rate from the budget is not above the critical rate.
+        TrainingError: an alarm budget is set, but all event times are equal, so the number of
+            records per day is unknown. Or the rate from the budget is not above the critical rate.
     """
     if settings.alarm_budget is None:
         return settings.false_alarm_rate or DEFAULT_FALSE_ALARM_RATE
@@ -214,6 +215,7 @@ def false_alarm_rate_for(settings: ThresholdSettings, times: npt.NDArray[np.date
         raise TrainingError(
             f"threshold.critical_rate {settings.critical_rate:g} is not below {rate:.2g}, the rate "
             f"from threshold.alarm_budget {settings.alarm_budget!r} at {per_day:.0f} records a day",
-            todo="lower threshold.critical_rate, or leave it out: by default it is a tenth",
+            todo="lower threshold.critical_rate, or leave it out: by default it is a tenth of the "
+            "false-alarm rate",
         )
     return rate

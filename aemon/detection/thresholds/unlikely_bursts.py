@@ -13,14 +13,14 @@ false alarms is rare."""
 FAULT_PEAK = 2.0
 """One record of a row of `FAULT_RECORDS` must have a larger exceedance than this number. If
 consecutive normal records are similar, false alarms come in rows, too, but their exceedances are
-smaller. The same is true of slow drift."""
+smaller. Slow drift also causes rows with small exceedances."""
 
 FAULT_LONG = 15
-"""Number of flagged records in a row that are a fault with any exceedances. For example, a leak
-begins with small exceedances."""
+"""Number of flagged records in a row that are a fault even if all exceedances are small. For
+example, a leak begins with small exceedances."""
 
 FAULT_GAP = 2
-"""Most unflagged records between two flagged records of the same row."""
+"""Largest number of unflagged records between two flagged records of the same row."""
 
 
 def in_faults(exceedances: Values, entities: Texts, *, begun: bool = False) -> Mask:
@@ -60,7 +60,7 @@ def unexplained(
     The number of false alarms of N normal records has a binomial distribution. This number is
     rarely above the mean plus three standard deviations. The smallest p-value of N normal records
     is rarely below 0.1 / N. So the target rate explains this number of flagged records, the least
-    unusual records first. It never explains a record with a p-value below 0.1 / N.
+    unusual records first. The target rate never explains a record with a p-value below 0.1 / N.
 
     Args:
         p_values: (N,) p-values of the flagged records, NaN for all other records.

@@ -19,20 +19,22 @@ STRETCHES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 6 * 6
 """Possible lengths of a stretch. The shortest length with enough records in a stretch is used."""
 
 LEAST_RECORDS, LEAST_STRETCHES = 10, 20
-"""Least median number of records in a stretch, and least number of stretches in training. With
-fewer, the usual range of counts is unknown."""
+"""Least median number of records in a stretch, and least number of stretches in training. If there
+are fewer records or fewer stretches, the usual range of counts is unknown."""
 
 LEAST_SPAN, STEADY = timedelta(days=2), 1.25
 """A training of less than LEAST_SPAN does not show the traffic at night. Such a training suffices
-only if records come regularly: the largest count of a stretch is at most STEADY times the least."""
+only if records come regularly: the largest count of a stretch is at most STEADY times the least
+count."""
 
 LONGEST_GAP = 4
-"""Most stretches in a row without records that are counted. More of them are a pause of the source,
-which the setting `stale_after` reports."""
+"""Largest number of consecutive stretches without records that count as stretches of 0 records. If
+there are more, the source has paused; the setting `stale_after` decides when this is reported."""
 
 TIMES, CHANCE = 2.0, 3.0
-"""A count is unusual above TIMES the largest count of the training, or below 1 / TIMES of the
-least. It must also differ from that count by more than CHANCE standard deviations."""
+"""A count is unusual if it is above TIMES the largest count of the training, or below 1 / TIMES of
+the least count. An unusual count must also differ from this largest or least count by more than
+CHANCE standard deviations."""
 
 
 Stretches = npt.NDArray[np.int64]
@@ -65,7 +67,7 @@ class UsualRate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counted:
-    """The number of records in the current stretch of time, and an unusual number before.
+    """The number of records in the current stretch of time, and the last unusual number, if any.
 
     Attributes:
         stretch: number of the current stretch, counted since 1970; None before the first record.
@@ -82,7 +84,7 @@ class Counted:
     partial: bool = False
 
     def after(self, times: Times, usual: UsualRate) -> "Counted":
-        """Return the counts with N more records; late records of earlier stretches do not count.
+        """Return the counts after N more records; late records of earlier stretches do not count.
 
         Args:
             times: (N,) event times, in any order.
@@ -114,8 +116,8 @@ class Counted:
         each = format_duration(timedelta(seconds=usual.seconds))
         came = f"{usual.least} to {usual.most}" if usual.least < usual.most else str(usual.least)
         return (
-            f"{self.unusual} records in {each}, where {came} came in training, "
-            f"since {since:%Y-%m-%d %H:%M} UTC"
+            f"{self.unusual} records in {each}, where {came} came in training; "
+            f"unusual since {since:%Y-%m-%d %H:%M} UTC"
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -16,21 +16,24 @@ import pandas as pd
 from aemon.detection.arrays import Texts, Times, Values
 
 LEAST_RECORDS = 20
-"""Least number of records of an entity that show how long the entity may pause."""
+"""An entity with fewer training records is not watched, because its records do not show how long it
+may pause."""
 
 MOST_ENTITIES = 10_000
-"""Most watched entities. If there are more, the entities with the most records are watched."""
+"""Largest number of watched entities. If there are more entities, the entities with the most
+records are watched."""
 
 TIMES, TIMES_YOUNG = 3.0, 10.0
 """An entity is silent after TIMES times its longest pause in training. A training shorter than
-`WHOLE` does not show the pauses at night; then an entity is silent after TIMES_YOUNG times."""
+`WHOLE` does not show the pauses at night. After such a training, an entity is silent after
+TIMES_YOUNG times its longest pause."""
 
 WHOLE = timedelta(days=2)
 """Least length of a training that shows the pauses at night."""
 
 LONG_STEPS, LONG_SHARE = 10.0, 0.99
-"""The most that a step between two records counts is the larger of two times: LONG_STEPS times the
-median step, and the LONG_SHARE quantile of the steps."""
+"""A step between two records counts as at most the larger of two times: LONG_STEPS times the median
+step, and the LONG_SHARE quantile of the steps."""
 
 _SECOND = np.timedelta64(1, "s")
 _FIRST_DAY = np.datetime64(0, "us")
@@ -53,7 +56,8 @@ class Pauses:
     def allowed(self, entity: str, silent_after: timedelta | None) -> float:
         """Return the number of seconds without a record after which an entity is silent.
 
-        The number is `silent_after`, or comes from the entity's longest pause if that is None.
+        The number is `silent_after`. If `silent_after` is None, the number is computed from the
+        entity's longest pause.
         """
         if silent_after is not None:
             return silent_after.total_seconds()
@@ -89,7 +93,7 @@ class Senders:
     seen: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def after(self, times: Times, entities: Texts, pauses: Pauses) -> "Senders":
-        """Return the times with N more records; only records later than `newest` count.
+        """Return the times after N more records; only records later than `newest` count.
 
         Args:
             times: (N,) event times, in any order.

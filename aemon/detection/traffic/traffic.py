@@ -11,7 +11,7 @@ from aemon.detection.traffic.record_rate import Counted, UsualRate, learn_rate, 
 from aemon.detection.traffic.silence import Pauses, Senders, learn_pauses
 
 MOST_NAMED = 5
-"""Most silent entities that a summary names."""
+"""Largest number of silent entities that a summary names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ class UsualTraffic:
                 longest = format_duration(timedelta(seconds=round(self.pauses.longest[name], 1)))
                 silent[name] = (
                     f"{name} is silent: no record since {since:%Y-%m-%d %H:%M:%S} UTC, "
-                    f"while others send; its longest pause in training was {longest}"
+                    f"while other entities send; its longest pause in training was {longest}"
                 )
         rate = now.counted.summary(self.rate) if self.rate is not None else ""
         return Unusual(silent=silent, rate=rate)

@@ -1,1 +1,1 @@
-"""One file for each kind of receiver, behind the one protocol in `receiver.py`."""
+"""The kinds of receivers: one module for each kind; all follow the protocol in `receiver.py`."""

@@ -1,15 +1,15 @@
 """Episodes as Alertmanager's alerts (API v2).
 
 Alertmanager identifies an alert by its labels. The severity is a label, because people route alerts
-by severity. When an episode becomes critical, one request ends its warning and begins the critical
-alert. The episode's number is a label, too, so that the end of one episode cannot end the next
-episode.
+by severity. When an episode becomes critical, one request ends the alert of severity `warning` and
+begins the alert of severity `critical`. The episode's number is a label, too, so that the end of
+one episode cannot end the alert of the next episode.
 
 The alert of an acknowledged episode does not end: an end would mean that all is well. A second
 alert, `AemonEpisodeAcknowledged`, reports that a person has acknowledged the episode. An inhibition
-rule of the Alertmanager mutes the first alert during the second (deploy/alertmanager). The second
-alert never ends after the first alert, because Alertmanager does not notify of the end of a muted
-alert.
+rule of the Alertmanager mutes the first alert while the second alert lasts (deploy/alertmanager).
+The second alert never ends after the first alert, because Alertmanager does not notify of the end
+of a muted alert.
 
 Many episodes that had ended long before aemon found them become one alert, `AemonBacklog`, which
 ends by itself.
@@ -35,7 +35,7 @@ SENT_EVERY = timedelta(minutes=1)
 HELD = timedelta(minutes=5)
 """After a daemon has died, its alerts end after this time, or up to one minute earlier."""
 
-ALERTS_AT_ONCE = 64  # most alerts in one request, as in Prometheus
+ALERTS_AT_ONCE = 64  # largest number of alerts in one request, as in Prometheus
 ALERT_NAME, ACKNOWLEDGED_NAME, TEST_NAME = "AemonEpisode", "AemonEpisodeAcknowledged", "AemonTest"
 BACKLOG_NAME = "AemonBacklog"
 
@@ -59,7 +59,7 @@ class Alertmanager:
     def resends(self) -> Resends:
         """Return how the alerts of open episodes are sent again."""
         return Resends(
-            every=SENT_EVERY, most_at_once=ALERTS_AT_ONCE, parts=self.going_on, body=_json
+            every=SENT_EVERY, most_at_once=ALERTS_AT_ONCE, parts=self.ongoing, body=_json
         )
 
     def payload(self, message: Message, now: datetime) -> bytes:
@@ -71,12 +71,12 @@ class Alertmanager:
         if message.event is Event.RESOLVED:
             ends = self._alerts(message, message.severity, now, ends=now)
             return _json(ends[::-1])
-        alerts = self.going_on(message, now)
+        alerts = self.ongoing(message, now)
         if message.event is Event.ESCALATED and message.before is not None:
             alerts.append(self._alert(ALERT_NAME, message, message.before, now, ends=now))
         return _json(alerts)
 
-    def going_on(self, message: Message, now: datetime) -> list[Alert]:
+    def ongoing(self, message: Message, now: datetime) -> list[Alert]:
         """Return the alerts of an open episode, with the end time `now + HELD`.
 
         Raises:
@@ -116,8 +116,8 @@ class Alertmanager:
         alert: Alert = {
             "labels": {name: value for name, value in labels.items() if value},
             "annotations": {name: text for name, text in annotations.items() if text},
-            # The event time of the first record is not used: it may be long past, and late records
-            # change it.
+            # The event time of the first record is not used: this time may be long past, and late
+            # records change it.
             "startsAt": _rfc3339(min(message.opened_at, now)),
             "endsAt": _rfc3339(ends),
         }

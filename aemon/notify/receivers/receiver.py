@@ -17,7 +17,8 @@ class Resends:
     """How to remind a receiver of open episodes, if the receiver would forget them otherwise.
 
     Attributes:
-        every: the time from the beginning of one round of reminders to that of the next round.
+        every: the time from the beginning of one round of reminders to the beginning of the next
+            round.
         most_at_once: the largest number of messages in one request.
         parts: returns the JSON values of one message; raises `TemplateError`.
         body: returns the bytes of one request, from the values of its messages.
@@ -50,7 +51,7 @@ class Receiver(Protocol):
 
     @property
     def resends(self) -> Resends | None:
-        """The reminders of open episodes; None if the receiver needs none."""
+        """The reminders of open episodes; None if the receiver needs no reminders."""
 
     def payload(self, message: Message, now: datetime) -> bytes:
         """Return a message as JSON in the form of this receiver.

@@ -15,7 +15,7 @@ _OVER = "#2e7d32"
 
 
 class Slack(Posted[SlackReceiver]):
-    """A chat's webhook, whose URL is its credential; a message is text and one attachment."""
+    """The webhook of a chat. Its URL is its credential; a message is text and one attachment."""
 
     __slots__ = ()
     address_is_secret: ClassVar[bool] = True

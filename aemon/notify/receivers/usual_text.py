@@ -1,4 +1,4 @@
-"""A message whose template cannot be filled is sent with the usual text instead."""
+"""The usual text for a message, sent if the configured template cannot be filled."""
 
 import logging
 from collections.abc import Callable
@@ -16,13 +16,13 @@ logger = logging.getLogger(__name__)
 
 
 def filled(name: str, receiver: Receiver, message: Message, fill: Callable[[Receiver], T]) -> T:
-    """Return a receiver's form of a message; if the receiver's templates fail, without templates.
+    """Return a message in a receiver's form; if a template fails, in the form without templates.
 
     Args:
         name: the name of the receiver.
         receiver: the receiver, whose templates are tried first.
         message: the message to send.
-        fill: returns the given receiver's form of the message.
+        fill: returns the message in the form of the given receiver.
     """
     try:
         return fill(receiver)

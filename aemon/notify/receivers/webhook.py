@@ -18,7 +18,7 @@ class Webhook(Posted[WebhookReceiver]):
     address_is_secret: ClassVar[bool] = False
 
     def payload(self, message: Message, now: datetime) -> bytes:  # noqa: ARG002 -- the protocol's
-        """Return the fields of the message and its text, or the configured body filled with them.
+        """Return the fields of the message and its text, or the configured body filled with both.
 
         Raises:
             TemplateError: a template cannot be filled with the message.

@@ -20,13 +20,13 @@ from aemon.store.succession import Trial, find_trial
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DetectorReport:
-    """A detector, with the history of its thresholds, what it promised and what it did.
+    """A detector with all its thresholds, its counts and its trial.
 
     Attributes:
-        detector: its description: training records, seed, hashes, state and newest threshold.
-        thresholds: its thresholds, oldest first.
-        realised: number of records that it judged and flagged as the active detector.
-        trial: the comparison with the active detector; None if it was never on trial.
+        detector: the training records, seed, hashes, state and newest threshold of the detector.
+        thresholds: all thresholds of the detector, oldest first.
+        realised: number of records that the detector judged and flagged as the active detector.
+        trial: the comparison with the active detector; None if there was no trial.
     """
 
     detector: DetectorDescription
@@ -64,7 +64,7 @@ def detector_page(
 
 
 def detector_report(installation: Installation, monitor: str, version: int) -> DetectorReport:
-    """Return a detector with the history of its thresholds, its counts and its trial.
+    """Return a detector with all its thresholds, its counts and its trial.
 
     Raises:
         UnknownMonitorError: there is no such monitor.

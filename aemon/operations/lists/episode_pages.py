@@ -17,7 +17,7 @@ class EpisodeChoice:
         monitor: only episodes of this monitor.
         entity: only episodes of this entity.
         states: only episodes in one of these states.
-        since: only episodes that ended, so far, at or after this time.
+        since: only episodes whose last anomaly so far is at or after this time.
         until: only episodes that began before this time.
     """
 

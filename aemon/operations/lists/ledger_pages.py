@@ -1,4 +1,4 @@
-"""Lists what happened in pages: runs, rejected records, feedback and snoozes."""
+"""Pages of four lists: runs, rejected records, feedback and snoozes."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from aemon.store.snoozes import StoredSnooze
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Happened:
-    """Conditions on rows about what happened; None excludes no row.
+    """Conditions on the rows of these lists; None excludes no row.
 
     Attributes:
         monitor: only rows of this monitor.
@@ -37,7 +37,7 @@ def run_page(
     cursor: str | None = None,
     limit: int = 100,
 ) -> Page[RunRow]:
-    """Return the runs of the ledger that started in a time, newest first.
+    """Return the runs of the ledger that started in a period, newest first.
 
     Raises:
         UnknownMonitorError: there is no such monitor.
@@ -89,7 +89,7 @@ def audit_page(
 def rejected_page(
     installation: Installation, happened: Happened, *, cursor: str | None = None, limit: int = 100
 ) -> Page[RejectedRecord]:
-    """Return the records that were rejected in a time, newest first.
+    """Return the records that were rejected in a period, newest first.
 
     Raises:
         UnknownMonitorError: there is no such monitor.
@@ -116,7 +116,7 @@ def feedback_page(
     cursor: str | None = None,
     limit: int = 100,
 ) -> Page[FeedbackRow]:
-    """Return the feedback that people gave in a time, newest first.
+    """Return the feedback that people gave in a period, newest first.
 
     Raises:
         UnknownMonitorError: there is no such monitor.
@@ -144,9 +144,9 @@ def snooze_page(
     cursor: str | None = None,
     limit: int = 100,
 ) -> Page[StoredSnooze]:
-    """Return the snoozes entered in a time that have not ended, newest first.
+    """Return the snoozes that were entered in a period and have not ended, newest first.
 
-    With `ended`, return also the snoozes that have ended.
+    With `ended`, also return the snoozes that have ended.
 
     Raises:
         UnknownMonitorError: there is no such monitor.

@@ -39,11 +39,11 @@ def show_monitor(installation: Installation, name: str) -> MonitorStatus:
 
     Raises:
         UnknownMonitorError: there is no such monitor.
-        NoResultsError: there are no results yet, also if no daemon has met the monitor.
+        NoResultsError: there are no results yet, or no daemon has entered the monitor yet.
     """
     found = stored_status(installation, installation.monitors(name))
     if not found:
         raise NoResultsError(
-            f"there are no results of {name} yet", todo="a daemon enters it when it starts"
+            f"there are no results of {name} yet", todo=f"start the daemon: it enters {name}"
         )
     return found[0]

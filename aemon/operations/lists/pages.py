@@ -1,4 +1,4 @@
-"""Pages of a list, and the cursors that continue a list after its last page."""
+"""Pages of a list, and cursors: a cursor continues a list after a page."""
 
 import base64
 import binascii
@@ -55,14 +55,14 @@ def to_cursor(values: Sequence[str | int | datetime]) -> str:
 
 
 def from_cursor(cursor: str | None, kinds: Sequence[type[Any]]) -> list[Any] | None:
-    """Return the values of a cursor; None for no cursor.
+    """Return the values of a cursor; None without a cursor.
 
     Args:
         cursor: the cursor, as a client sent it.
         kinds: the type of each value: str, int or datetime.
 
     Raises:
-        QueryError: the cursor is not one of this list.
+        QueryError: the cursor is not a cursor of this list.
     """
     if cursor is None:
         return None

@@ -41,7 +41,7 @@ def score_page(
     """Return the newest verdicts on the records of a monitor, newest record first.
 
     Raises:
-        ConfigError: there is no such monitor, or none is named and there are several.
+        ConfigError: there is no such monitor, or there are several monitors and none is named.
         QueryError: the cursor is wrong.
         NoResultsError: there are no results yet.
     """
@@ -66,7 +66,7 @@ def flagged_page(
     cursor: str | None = None,
     limit: int = 100,
 ) -> Page[FlaggedRecord]:
-    """Return flagged records with their reasons, newest first; or suppressed records instead.
+    """Return flagged records with reasons, newest first; with `suppressed`, suppressed records.
 
     Raises:
         UnknownMonitorError: there is no such monitor.

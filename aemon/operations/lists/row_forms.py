@@ -1,4 +1,4 @@
-"""Lists as text or bytes, a page at a time: CSV, and Parquet with the extra `parquet`."""
+"""Writes lists page by page: as CSV, or as Parquet with the extra `parquet`."""
 
 import csv
 import io
@@ -15,30 +15,30 @@ from aemon.operations.json_form import plain
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS_IN_A_GROUP = 10_000  # of a Parquet file; all of them are in memory at one time
+ROWS_IN_A_GROUP = 10_000  # of a Parquet file; all rows of a group are in memory together
 
 
 class RowForm(Protocol):
-    """A form of a list that is written a page at a time."""
+    """A file format in which a list is written page by page."""
 
     media_type: str
-    ending: str  # of a file's name
+    ending: str  # the ending of a file's name, without the dot
 
     def begin(self) -> bytes:
-        """Return what comes before the rows."""
+        """Return the bytes before the first row."""
         ...
 
     def add(self, rows: Sequence[Any]) -> bytes:
-        """Return what the form can write of the rows so far, which may be nothing yet."""
+        """Take rows; return the bytes that can be written now, perhaps none."""
         ...
 
     def end(self) -> bytes:
-        """Return the rest."""
+        """Return the last bytes: rows that were kept, and the end of the file."""
         ...
 
 
 class CsvForm(RowForm):
-    """A list as CSV (RFC 4180) in UTF-8, with a line of names.
+    """A list as CSV (RFC 4180) in UTF-8; the first line has the names of the columns.
 
     A value that is an object or a list is JSON text; null is an empty cell.
 
@@ -53,7 +53,7 @@ class CsvForm(RowForm):
         self._names = [field.name for field in fields(kind)]
 
     def begin(self) -> bytes:
-        """Return the line of names."""
+        """Return the line with the names of the columns."""
         return _csv([self._names])
 
     def add(self, rows: Sequence[Any]) -> bytes:
@@ -61,7 +61,7 @@ class CsvForm(RowForm):
         return _csv([[_cell(getattr(row, name)) for name in self._names] for row in rows])
 
     def end(self) -> bytes:
-        """Return nothing, because a line ends with its end."""
+        """Return no bytes: a CSV file has nothing after its last row."""
         return b""
 
 
@@ -114,7 +114,7 @@ class ParquetForm(RowForm):
         return self._file.take()
 
     def add(self, rows: Sequence[Any]) -> bytes:
-        """Keep the rows until a group is full; return what is written."""
+        """Keep the rows until a row group is full; return the bytes of a full group."""
         self._rows += rows
         if len(self._rows) >= ROWS_IN_A_GROUP:
             self._write_group()
@@ -142,7 +142,7 @@ class ParquetForm(RowForm):
 
 
 class _Passing(io.RawIOBase):
-    """A file that only keeps the bytes that were written since they were last taken."""
+    """A file that keeps written bytes only until `take` returns them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ class _Passing(io.RawIOBase):
         return len(data)
 
     def take(self) -> bytes:
-        """Return the bytes that are new since the last call, and forget them."""
+        """Return the bytes that were written since the last call, and forget these bytes."""
         taken, self._kept = b"".join(self._kept), []
         return taken
 

@@ -16,7 +16,7 @@ from aemon.store.lists.score_series import (
 )
 
 MOST_POINTS = 4000  # of a series; a screen has fewer columns of pixels
-MOST_FLAGGED = 4000  # flagged records that a series has one by one
+MOST_FLAGGED = 4000  # flagged records of a series that are returned one by one
 MOST_LANES = 200  # entities
 MOST_CELLS = 500  # buckets of a lane
 USUAL_LENGTH = timedelta(days=1)
@@ -29,10 +29,11 @@ class SeriesWanted:
     Attributes:
         monitor: name of the monitor.
         since: only records from this event time on; None for a day before `until`.
-        until: only records before this event time; None for the newest record and all before it.
+        until: only records before this event time; None for all records up to the newest record.
         entity: only records of this entity; None for all entities together.
-        points: largest number of points; each bucket of time has two, its smallest and its largest.
-        columns: columns whose values the flagged records have.
+        points: largest number of points; each time bucket has two points, the smallest and the
+            largest score.
+        columns: columns whose values are returned with the flagged records.
     """
 
     monitor: str
@@ -49,18 +50,19 @@ class ScoreSeries:
 
     Attributes:
         since: begin of the series.
-        until: end of the series, which is not part of it.
+        until: end of the series; a record at this time is not part of the series.
         bucket_seconds: length of a bucket.
         times: Unix time, in seconds, of the first record in the bucket.
         records: number of records in the bucket.
         flagged: number of flagged records in the bucket.
         suppressed: number of suppressed records in the bucket.
         score_min: smallest score; None if no record has a score.
-        threshold_min: smallest threshold that the records were judged with, at that time.
-        exceedance_max: largest score divided by its threshold.
+        threshold_min: smallest threshold that the records were judged with.
+        exceedance_max: largest exceedance, which is the score divided by the threshold.
         points: the flagged and suppressed records, in the order of their times.
         points_left_out: number of flagged and suppressed records that are not among `points`,
-            because there are more than a picture shows; the highest are never left out.
+            because a picture cannot show more records. Records with the largest exceedances are
+            among `points`.
     """
 
     monitor: str
@@ -89,7 +91,7 @@ class Lane:
         buckets: numbers of the buckets, from 0 on.
         records: number of records in the bucket.
         flagged: number of flagged records in the bucket.
-        exceedance_max: largest score divided by its threshold; None if no record has a score.
+        exceedance_max: largest exceedance of the records; None if no record has a score.
     """
 
     entity: str
@@ -101,7 +103,7 @@ class Lane:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lanes:
-    """The records of the entities of a monitor over time, those with large exceedances first."""
+    """The lanes of a monitor's entities over time; the largest exceedance comes first."""
 
     monitor: str
     since: datetime
@@ -111,7 +113,7 @@ class Lanes:
 
 
 def score_series(installation: Installation, wanted: SeriesWanted) -> ScoreSeries:
-    """Return the scores of a monitor over time, with every flagged record.
+    """Return the scores of a monitor over time, with the flagged and suppressed records.
 
     Raises:
         UnknownMonitorError: there is no such monitor.
@@ -150,7 +152,7 @@ def score_lanes(installation: Installation, wanted: SeriesWanted, most: int = 50
     Args:
         installation: the installation.
         wanted: the request; `points` is the number of buckets, at most `MOST_CELLS`.
-        most: largest number of entities: those with the largest exceedances.
+        most: largest number of entities; entities with the largest exceedances are chosen.
 
     Raises:
         UnknownMonitorError: there is no such monitor.

@@ -1,4 +1,4 @@
-"""An open CSV file: its header, its records, and the places between the records."""
+"""An open CSV file: its header, its records, and the place after each record."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from aemon.sources.file_systems.opening import FilePath
 
 MOST_COLUMNS = 10_000  # more columns take minutes to read and hours of training
 BLANKS = "blanks"
-"""The value of the setting `separator` for fields with any run of blanks and tabs between them."""
+"""The value of the setting `separator` if any run of blanks and tabs separates two fields."""
 
 
 SEPARATORS = {",": "','", ";": "';'", "\t": '"\\t"', "|": "'|'", " ": BLANKS}
@@ -36,7 +36,7 @@ SEPARATORS = {",": "','", ";": "';'", "\t": '"\\t"', "|": "'|'", " ": BLANKS}
 
 
 class Dialect(NamedTuple):
-    """The configured format of the files; for a field that is None, each file shows its format."""
+    """The configured format of the files; a field that is None is found from each file."""
 
     separator: str
     own_separator: bool = False
@@ -90,7 +90,7 @@ class CsvText:
             raise SourceConfigError(
                 f"{path}:{self.header.line}: {len(self.header.columns):,} columns, and at most "
                 f"{MOST_COLUMNS:,} can be read",
-                todo="write fewer columns, or see whether `separator` is that of the file",
+                todo="write fewer columns, or check that the file has the configured `separator`",
             )
 
     def records(self, start: Place | None = None) -> Iterator[tuple[Header, Line]]:
@@ -136,7 +136,7 @@ class CsvText:
             yield force, line
 
     def names_elsewhere(self) -> Header | None:
-        """Search for a header with all required columns, by any usual separator; else None."""
+        """Try each usual separator; return the first header with all required columns, or None."""
         for separator in SEPARATORS:
             search = self._search._replace(separator=separator, own_separator=True, line=None)
             found = find_header(self._whole_lines(0, separator), search)
@@ -151,7 +151,7 @@ class CsvText:
         if not first or size <= 2 * HEAD_BYTES:
             return [*first, *deque(self.records(), maxlen=count)]
         lines = self._lines(size - HEAD_BYTES - size % 4, 0)
-        next(lines, None)  # the first line may be only the end of a line
+        next(lines, None)  # reading may begin within a line: the rest of this line is left out
         header, time = first[-1][0], self._search.columns[0]
         last = deque((line for line in lines if is_record(line.text, header, time)), maxlen=count)
         return [*first, *((header, line) for line in last)]
@@ -166,7 +166,11 @@ class CsvText:
         return join_lines(lines, separator, lambda _text: False, complete=True)
 
     def _header_at(self, start: Place) -> Header:
-        """Return the header of the records after a place: kept in the place, or found above."""
+        """Return the header of the records after a place.
+
+        The place keeps the position of this header. For a place without the position, the last
+        header above the place is returned.
+        """
         if self.header is None or start.header == self.header.start:
             assert self.header is not None  # noqa: S101 -- a place comes after a header
             return self.header

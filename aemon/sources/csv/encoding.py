@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 HEAD_BYTES = 1 << 16
-"""Bytes at the beginning of a file that show its encoding and its line ends."""
+"""Number of bytes at the beginning of a file from which its encoding and line ends are found."""
 
 FALLBACK = "cp1252"
 """The encoding of a line that is not UTF-8, if the configuration names no encoding."""
@@ -21,7 +21,7 @@ _MARKS = {  # a longer mark stands before a shorter mark with the same beginning
     codecs.BOM_UTF16_BE: "utf-16-be",
     codecs.BOM_UTF8: "utf-8",
 }
-_FEW_BYTES = 4  # fewer bytes do not show UTF-16 without its mark
+_FEW_BYTES = 4  # in fewer bytes, UTF-16 without a byte order mark is not recognised
 
 
 class Encoding(NamedTuple):
@@ -33,7 +33,7 @@ class Encoding(NamedTuple):
 
 
 def find_encoding(head: bytes, named: str | None) -> Encoding:
-    """Return the encoding of a file: the configured encoding, or else found from first bytes."""
+    """Return the configured encoding of a file, or else the encoding that its first bytes show."""
     marked = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
     name = codecs.lookup(named).name if named else marked or _without_mark(head)
     if name in {"utf-16", "utf-32"}:
@@ -59,9 +59,10 @@ def _without_mark(head: bytes) -> str:
 
 
 def raw_lines(file: BinaryIO, encoding: Encoding) -> Iterator[tuple[bytes, int]]:
-    """Yield each line from the current place, with its line end, and its length in bytes.
+    """Yield (line, length) from the current place: a line with its end, and its length.
 
-    The last line may have no line end. A line above `MOST_LINE_BYTES` is replaced by `TOO_LONG`.
+    The length is in bytes. The last line may have no line end. A line above `MOST_LINE_BYTES` is
+    replaced by `TOO_LONG`.
     """
     if encoding.ending != b"\n":
         yield from _split(file, encoding)
@@ -96,7 +97,7 @@ def _split(file: BinaryIO, encoding: Encoding) -> Iterator[tuple[bytes, int]]:
 
 
 def _place_of(text: bytes, ending: bytes, unit: int, begin: int = 0) -> int:
-    """Return the position of the next line end in a text of `unit` bytes a character; -1: none."""
+    """Return the next position of `ending` that is a multiple of `unit` after `begin`; -1: none."""
     found = text.find(ending, begin)
     while found >= 0 and (found - begin) % unit:
         found = text.find(ending, found + 1)

@@ -13,11 +13,19 @@ from aemon.sources.file_systems.remote_path import RemotePath
 from aemon.sources.file_systems.system import CREDENTIALS
 
 ENDINGS = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zip")
-"""Endings of the files read in a folder, in upper or lower case; a pattern may name other files."""
+"""Only files with these endings, in upper or lower case, are read in a folder; a pattern may name
+other files.
+"""
 
-PERMIT = "let the user that aemon runs as list and enter the folder, and read its files"
+PERMIT = (
+    "give the user that aemon runs as permission to list and enter the folder, and to read its "
+    "files"
+)
 _MAGIC = frozenset("*?[")
-_STAYS = "it may still be written; a relative path starts at the folder aemon was started in"
+_STAYS = (
+    "correct the path, or write the files later; a relative path starts at the folder in which "
+    "aemon was started"
+)
 _MOST_NAMES = 5
 
 
@@ -37,7 +45,10 @@ class Files(NamedTuple):
         if not self.closed:
             return ""
         count = "a folder" if len(self.closed) == 1 else f"{len(self.closed)} folders"
-        return f"{count} may not be listed or entered: {listed(self.closed, self.base)}; {PERMIT}"
+        return (
+            f"aemon has no permission to list or enter {count}: "
+            f"{listed(self.closed, self.base)}; {PERMIT}"
+        )
 
 
 def find_files(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:
@@ -47,7 +58,7 @@ def find_files(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:
 
     Raises:
         SourceError: there is no such file or folder, no file fits the pattern, a folder holds
-            files but none to read, or aemon may not list or enter a folder.
+            files but none to read, or aemon has no permission to list or enter a folder.
         SourceConfigError: the path is a pipe, device or socket.
     """
     try:
@@ -68,7 +79,8 @@ def find_files(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:
     count = f"{len(beside)} file{'' if len(beside) == 1 else 's'}"
     raise SourceError(
         f"{path} holds {count}, and none is read: {listed(beside, found.base)}",
-        todo=f"files that end in {endings[0]} are read; a pattern names others: path: {pattern}",
+        todo=f"only files that end in {endings[0]} are read; to read other files, write path: "
+        f"{pattern}",
     )
 
 
@@ -78,7 +90,7 @@ def files_of(path: FilePath, endings: tuple[str, ...] = ENDINGS) -> Files:
     Raises:
         SourceError: there is no such file or folder, or no file fits the pattern.
         SourceConfigError: the path is a pipe, device or socket.
-        OSError: aemon may not list or enter a folder.
+        OSError: aemon has no permission to list or enter a folder.
     """
     current = path.now() if isinstance(path, RemotePath) else path
     current = current if current.exists() else current.expanduser()
@@ -134,7 +146,9 @@ def _permits(path: FilePath, rights: int) -> bool:
 
 
 def check_plain(path: FilePath) -> None:
-    """Refuse a pipe, device or socket: reading may never end, and removes the records.
+    """Raise an error for a pipe, device or socket.
+
+    Reading a pipe may never end, and removes the records that were read.
 
     Raises:
         SourceConfigError: the path is a pipe, device or socket.
@@ -147,9 +161,12 @@ def check_plain(path: FilePath) -> None:
 
 
 def files_beside(files: Files, endings: tuple[str, ...] = ENDINGS) -> list[FilePath]:
-    """Return the files beside the read files, and files with `endings` in folders below."""
+    """Return the files that are not read, in the folders of the files that are read.
+
+    Of the files in subfolders, only files with one of the `endings` are returned.
+    """
     folders = in_order({path.parent for path in files.read.values()} | {files.base})
-    # Below a folder of a bucket there may be millions of files: only the folders are listed.
+    # A bucket may hold millions of files in the folders below: these folders are not listed.
     everything = files.base.glob("*/**/*") if isinstance(files.base, Path) else ()
     deep = (one for one in in_order(everything) if _permits(one, os.F_OK))
     deeper = (one for one in deep if _ends_in(one, endings))
@@ -168,7 +185,7 @@ def _ends_in(path: FilePath, endings: tuple[str, ...]) -> bool:
 
 
 def was_rotated(path: FilePath, read: Iterable[FilePath]) -> bool:
-    """Return whether the name of a file is the name of a read file with a suffix.
+    """Return whether a file's name is the name of a read file plus a suffix, as in log rotation.
 
     >>> was_rotated(Path("a.csv.1"), [Path("a.csv")])
     True

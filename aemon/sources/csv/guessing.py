@@ -30,7 +30,7 @@ def guess_files(path: FilePath) -> Guesses:
     separator, header = _table_in(lines, first)
     sample = _sample(lines[header:], separator)
     keys = {"kind": "csv"} | ({"separator": separator} if separator != "," else {})
-    also = "; with one for each measurement, join: time"
+    also = "; if each file holds one measurement, write join: time"
     return guess_of_files(path, list(files.read.values()), sample, keys, also=also)
 
 

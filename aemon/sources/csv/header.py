@@ -1,4 +1,4 @@
-"""The header is the line of column names: find the first header, and further headers below."""
+"""The header (the line of column names): how the first and all further headers are found."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -15,10 +15,13 @@ MOST_LINES_BELOW = 5
 """Number of lines, for example of units, that may stand between header and first record."""
 
 KNOWN_SHARE = 0.5
-"""A line with this share of the current column names is a header, also with new names in it."""
+"""A line with this share of the current column names is a header, even if it adds new names."""
 
 MARK = "#"
-"""A mark before the first name, or the first name itself: the number of fields below decides."""
+"""A `#` at the beginning of a header is a mark before the first name, or the first name itself.
+
+The number of fields in the line below decides.
+"""
 
 NO_NAME = "column_{}"
 """The name that a column without a name gets; columns are counted from 1."""
@@ -44,7 +47,10 @@ class Header(NamedTuple):
 
 
 class HeaderSearch(NamedTuple):
-    """How to find a header: by its columns of time, key and entity (time first), or by its line."""
+    """How to find a header: by its columns of time, key and entity, or by its line number.
+
+    In `columns`, the column of the time is first.
+    """
 
     columns: tuple[str, ...]
     separator: str
@@ -151,7 +157,7 @@ def names_pattern(header: Header) -> Callable[[bytes], object]:
 
 
 def next_header(line: Line, header: Header, search: HeaderSearch) -> Header | None:
-    """Return a line among the records as a new header; None: no header.
+    """Return a line among the records as a new header; None for a line that is not a header.
 
     Raises:
         SourceConfigError: a new header lacks the column of time, key or entity, or has a name
@@ -172,7 +178,7 @@ def next_header(line: Line, header: Header, search: HeaderSearch) -> Header | No
         reason = f"without {', '.join(map(repr, missing))}" if missing else "with a name twice"
         raise SourceConfigError(
             f"line {line.number} is a new header, {reason}: {', '.join(columns)}",
-            todo="write the records below it into a file of their own, or correct the header",
+            todo="write the records below this line into another file, or correct the header",
         )
     return None
 

@@ -41,7 +41,7 @@ class JoinedFiles(CsvFiles):
     A record is complete once every file holds a value at the time of the record or later, or once
     `join_wait` for the lagging files has passed. A complete record is handed over; a value that
     arrives later for this record is counted and left out. The watermark is the time of the last
-    record, so that files may be renamed or replaced.
+    record; files may therefore be renamed or replaced.
     """
 
     def __init__(self, settings: CsvSource, clock: Clock) -> None:
@@ -147,7 +147,7 @@ class JoinedFiles(CsvFiles):
         if until is None:
             return table, []
         if self._step is not None and not quiet:
-            return table[table.index < until], waited_for  # the last step may not be over
+            return table[table.index < until], waited_for  # the last step may not have ended
         return table[table.index <= until], waited_for
 
     def _warnings(self, values: dict[str, Values], waited_for: list[str]) -> list[str]:
@@ -156,8 +156,8 @@ class JoinedFiles(CsvFiles):
             texts += one.warnings
             if one.late:
                 texts.append(
-                    f"{name}: {len(one.late)} values came too late for their records, the first of "
-                    f"{one.late[0].astype('datetime64[s]').item()}; a longer join_wait helps"
+                    f"{name}: {len(one.late)} values came too late for their records, the first "
+                    f"at {one.late[0].astype('datetime64[s]').item()}; a longer join_wait helps"
                 )
         for name in waited_for:
             newest = self._tags[name].newest
@@ -166,7 +166,7 @@ class JoinedFiles(CsvFiles):
                 if newest is not None
                 else "has no values yet"
             )
-            texts.append(f"{stem_of(name)} {state}: records wait for it (join_wait)")
+            texts.append(f"{stem_of(name)} {state}: records wait for this file (join_wait)")
         return texts
 
     def _records(
@@ -210,7 +210,7 @@ def _join(values: dict[str, Values]) -> pd.DataFrame:
 
 
 def _quiet(files: Files, wait: timedelta) -> bool:
-    """Return whether no file was written to during `wait`: more values are not expected now."""
+    """Return whether no file changed during the last `wait`; then no more values are expected."""
     changed = [path.stat().st_mtime for path in files.read.values() if path.exists()]
     return time.time() - max(changed, default=0.0) >= wait.total_seconds()
 

@@ -32,9 +32,10 @@ class Line(NamedTuple):
 def read_lines(
     file: BinaryIO, encoding: Encoding, start: int, number: int, *, complete: bool
 ) -> Iterator[Line]:
-    """Yield the lines after the byte `start`, including blank lines; `number` lines come before.
+    """Yield the lines after the byte `start`, including blank lines.
 
-    If `complete` is False, a last line without a line end is still being written and is left out.
+    `number` is the number of lines before this byte. If `complete` is False, a last line without a
+    line end is still being written and is left out.
     """
     file.seek(start)
     end, ending, foreign = start, encoding.ending, False
@@ -61,10 +62,9 @@ def join_lines(
 ) -> Iterator[Line]:
     """Yield one line for each record: join lines within quotes, and leave out blank lines.
 
-    An open quote is a mistake if a line that is a record by itself follows before the quote is
-    closed. The line of a mistaken quote is not joined. If `complete` is False, lines that are
-    written later may close a quote that is open at the end of the file: reading ends before the
-    line of the quote.
+    An open quote is a mistake if a line before its end is a record by itself. The line of a
+    mistaken quote is not joined. A quote may still be open at the end of the file. If `complete`
+    is False, reading then ends before the line of this quote: a later line may close it.
     """
     for whole in lines:
         if b'"' not in whole.text:
@@ -91,8 +91,8 @@ def _close(
 ) -> Line | None:
     """Join a line with the lines up to the end of its quote; return a mistaken line unchanged.
 
-    Return None if the file ends before the quote is closed or proved a mistake. Lines that are not
-    joined stay in `ahead`.
+    Return None if the file ends before the quote is closed or found to be a mistake. Lines that
+    are not joined stay in `ahead`.
     """
     separator, is_record = reading
     text, taken = first.text, 0

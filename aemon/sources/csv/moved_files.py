@@ -21,11 +21,14 @@ from aemon.sources.file_systems.opening import FilePath, below
 from aemon.sources.file_systems.system import UnreachableError
 
 MOST_BESIDE = 100
-"""Number of files in a missing file's folder that are searched for its content, newest first."""
+"""At most this many files of a missing file's folder are searched for its content.
+
+The newest files are searched first.
+"""
 
 KNOW_BY_KEY = (
-    "name the column that identifies a record, key: NAME, so that none is judged twice; or give "
-    "the monitor a new name, so that it begins again"
+    "set key: NAME to the column that identifies a record, so that no record is judged twice; or "
+    "give the monitor a new name, so that it begins again"
 )
 
 
@@ -47,12 +50,15 @@ class Located:
         return {**self.orphans, **self.now}
 
     def order(self, files: Files) -> list[tuple[str, FilePath]]:
-        """Return the files to read, by name and path; files renamed out of `path` are first."""
+        """Return the files to read, by name and path.
+
+        Files whose new name does not fit `path` are first.
+        """
         extra = [(name, files.base / name) for name in sorted(self.now) if name not in files.read]
         return [*extra, *files.read.items()]
 
     def next_generation(self, name: str) -> int:
-        """Return the generation for a file of this name without known records; the first is 0."""
+        """Return the generation of a new file: 0, or the last generation of its name plus 1."""
         known = [p.generation for key, p in self.all.items() if (p.name or key) == name]
         return max(known, default=-1) + 1
 
@@ -108,9 +114,10 @@ def _carriers(files: Files, gone: Iterable[FilePath]) -> list[FilePath]:
 
 
 def copied_place(file: BinaryIO, files: Files, known: Mapping[str, Place]) -> Place | None:
-    """Return the place after the records that a file copied from a read file; None: no copy.
+    """Return the place after the records that a file has in common with a read file.
 
-    The copy may be shorter than the read file, or hold further records at its end.
+    Return None if the file is not a copy. A copy may be shorter than the read file, or hold further
+    records at its end.
     """
     size = file.seek(0, 2)
     head = head_of(file, HEAD_BYTES)
@@ -166,8 +173,8 @@ def resume(path: FilePath, records: Iterator[tuple[Header, Line]], place: Place)
             )
     if (found is None and above) or (found is not None and found.shift < place.shift):
         raise SourceConfigError(
-            f"{path}: lines were added above lines that were read, and only lines after "
-            "these are read",
+            f"{path}: lines were added above lines already read; the added lines are not read, "
+            "because reading continues after the last line read",
             todo=f"write new records at the end; or {KNOW_BY_KEY}",
         )
     return found._replace(first=first) if found is not None else None

@@ -1,4 +1,4 @@
-"""Open the source that the settings of CSV files describe."""
+"""Opens the source that the settings of CSV files describe."""
 
 from aemon.clock import Clock
 from aemon.sources.csv.joined_files import JoinedFiles

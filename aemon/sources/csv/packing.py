@@ -1,4 +1,4 @@
-"""Open plain and compressed files; a compressed file is unpacked before the read."""
+"""Opens plain and compressed files; a compressed file is unpacked before it is read."""
 
 import bz2
 import gzip
@@ -97,7 +97,7 @@ def _unpack(path: FilePath, file: BinaryIO, begin: bytes, plain: BinaryIO) -> No
     except _BROKEN:
         raise IncompleteError(
             f"{path}: is compressed, and cannot be unpacked",
-            todo="it may still be being written; if not, it is damaged: write it again",
+            todo="wait if the file is still being written; otherwise it is damaged: write it again",
         ) from None
 
 
@@ -119,7 +119,7 @@ def _only_member(path: FilePath, archive: zipfile.ZipFile) -> IO[bytes]:
     if len(members) != 1:
         raise SourceConfigError(
             f"{path}: is compressed and holds {len(members)} files",
-            todo="unpack it into a folder, and read that",
+            todo="unpack it into a folder, and set path to this folder",
         )
     if members[0].flag_bits & 1:
         raise SourceConfigError(f"{path}: is compressed with a password", todo="unpack it")

@@ -13,10 +13,13 @@ from aemon.frame import printable
 _TAIL_BYTES = 256  # before a place: enough to recognise the file
 HEAD_BYTES = 512
 LAST_KEPT = 5
-"""A place keeps fingerprints of this many newest records: the last may be corrected later."""
+"""A place keeps fingerprints of this many newest records.
+
+One is not enough: the last record of a file may be corrected later.
+"""
 
 MOST_KEPT_WHOLE = 200
-"""Number of files for which a position keeps fingerprints of records, to limit its size."""
+"""A position keeps fingerprints of records for at most this many files; this limits its size."""
 
 _ORDER = "/order"
 """Key of the order of day and month in a position; no name of a file begins with a slash."""
@@ -116,7 +119,7 @@ def order_in(position: str) -> str | None:
 
 
 def places_in(position: str) -> dict[str, Place]:
-    """Return the places in a position by file; older versions of aemon wrote fewer fields.
+    """Return the place of each file from a position; older versions of aemon wrote fewer fields.
 
     Raises:
         SourceConfigError: aemon did not write the position.
@@ -128,10 +131,10 @@ def places_in(position: str) -> dict[str, Place]:
         return {name: _place_of(fields) for name, fields in written if name != _ORDER}
     except (AttributeError, RecursionError, TypeError, ValueError):
         raise SourceConfigError(
-            "the store does not say how far was read: watermarks.position is "
+            "the store does not show how far the files were read: watermarks.position is "
             f"{printable(position)[:60]!r}",
             todo="delete the monitor's row of `watermarks`: all records are then read again, and "
-            "none is judged twice",
+            "no record is judged twice",
         ) from None
 
 

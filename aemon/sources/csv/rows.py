@@ -29,7 +29,7 @@ class Malformed:
         found = f"{self.line.number}: {self.expected} fields are expected"
         found += ", and a quote is not closed" if fields is None else f" and {len(fields)} found"
         found += f": {text!r}; {self.count} such line{'' if self.count == 1 else 's'} rejected"
-        blanks = "; separator: blanks counts several blanks as one" if separator == " " else ""
+        blanks = "; with separator: blanks, several blanks are one" if separator == " " else ""
         return found + blanks
 
 
@@ -89,7 +89,7 @@ def _fitted(text: bytes, header: Header) -> bytes | None:
 
 
 def _without_ends(text: bytes, mark: bytes, surplus: int) -> bytes | None:
-    """Return a line without `surplus` empty fields at its end; None if a field is not empty."""
+    """Remove the last `surplus` fields of a line; return None if such a field is not empty."""
     for _ in range(surplus):
         text, _, end = text.rpartition(mark)
         if end.strip():

@@ -16,8 +16,8 @@ class FromPath(Settings):
     """The setting that takes the entity of a record from the name of its file."""
 
     from_path: str = Field(
-        description="regular expression, searched for in the file's name (below the folder); its "
-        "first group is the entity, or else the whole match: pump(\\d+)"
+        description="regular expression for the file's path below the folder, such as pump(\\d+); "
+        "the entity is the text of the first group, or of the whole match if there is no group"
     )
 
     @field_validator("from_path")
@@ -53,12 +53,13 @@ class CsvSource(StoredFiles):
     )
     join: Join = Field(
         None,
-        description="one file for each measurement: a record holds the values of all files at one "
-        "time; with a length such as 10s, values within it have one time",
+        description="how to join files that hold one measurement each. 'time': one record of all "
+        "values with the same time; a length such as 10s: one record of all values within it",
     )
     join_wait: Duration = Field(
         timedelta(minutes=5),
-        description="how long a record waits for files that have not reached its time",
+        description="how long a record waits for a file that has no value yet at the record's "
+        "time or later",
     )
     separator: str = Field(
         ",",
@@ -67,8 +68,8 @@ class CsvSource(StoredFiles):
     )
     encoding: str | None = Field(
         None,
-        description="encoding of the text, such as cp1252; default: UTF-8, UTF-16 if the file shows "
-        "it, and cp1252 for other lines",
+        description="encoding of the text, such as cp1252; default: UTF-8, or UTF-16 if the "
+        "file's first bytes are UTF-16; lines that are not UTF-8 are read as cp1252",
     )
     header_line: int | None = Field(
         None,
@@ -77,7 +78,7 @@ class CsvSource(StoredFiles):
         description="number of the line with the column names; default: the first line that "
         "holds the columns of time, key and entity",
     )
-    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+    timezone: TimeZone = Field("UTC", description="zone of event times that have no zone")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
 
     @model_validator(mode="after")
@@ -97,5 +98,5 @@ class CsvSource(StoredFiles):
                 "\n".encode(name)
                 bytes(range(256)).decode(name, errors="replace")
         except (LookupError, UnicodeError):
-            raise ValueError("no encoding that Python knows, such as utf-8 or cp1252") from None
+            raise ValueError("not an encoding that Python knows, such as utf-8 or cp1252") from None
         return name

@@ -15,6 +15,13 @@ from aemon.errors import SourceConfigError
 from aemon.frame import Roles
 from aemon.records import Watermark
 from aemon.sources.csv.csv_text import CsvText, Dialect
+from aemon.sources.csv.distinct_files import (
+    MOST_COMPARED,
+    RECORDS_COMPARED,
+    Sample,
+    check_apart,
+    sample_of,
+)
 from aemon.sources.csv.files import find_files
 from aemon.sources.csv.header import Header
 from aemon.sources.csv.lines import Line
@@ -31,13 +38,6 @@ from aemon.sources.csv.places import (
 from aemon.sources.csv.settings import CsvSource, FromPath
 from aemon.sources.csv.starts import OpenFile, Starts, Taken, place_behind
 from aemon.sources.csv.tables import FILE_LINE, FROM_PATH, Tables, foreign_note
-from aemon.sources.csv.telling_apart import (
-    MOST_COMPARED,
-    RECORDS_COMPARED,
-    Sample,
-    check_apart,
-    sample_of,
-)
 from aemon.sources.file_systems.opening import FilePath, State, close_path, open_path, state_of
 from aemon.sources.plausible_times import last_time
 from aemon.sources.source import Fetched
@@ -97,7 +97,7 @@ class CsvFiles:
         return self._tables.roles
 
     def hides(self, _mark: Watermark | None) -> bool:
-        """Return False: no late record is missed, because files are read in their own order."""
+        """Return False: late records are found, because a watermark holds places, not a time."""
         return False
 
     def recognises(self, mark: Watermark) -> bool:
@@ -259,9 +259,9 @@ class CsvFiles:
             yield None
 
     def _shared(self, order: list[tuple[str, FilePath]]) -> Iterator[tuple[str, FilePath, float]]:
-        """Yield each file with the largest share of the remaining records that it may give.
+        """Yield each file with the largest share of the remaining records that the file may give.
 
-        The share is 1, which means all. If each file belongs to another entity, the share is 1
+        The share is 1, which means all. If each file has its own entity, the share is 1
         divided by the number of files left, so that every entity gets records.
         """
         for count, (name, path) in enumerate(order):
@@ -293,7 +293,7 @@ class CsvFiles:
         return place_behind(file.text.file, start, taken, time)
 
     def _fetched(self, read: "Reading", given: Watermark | None, *, more: bool) -> Fetched:
-        """Return the collected records and a new watermark, which is `given` without records."""
+        """Return the collected records with a new watermark, or with `given` if there are none."""
         table = self._joined(read)
         mark, times = given, None
         if len(table):

@@ -1,4 +1,4 @@
-"""Find the place where reading begins in a file, and the place where reading ended."""
+"""Finds the place where reading begins in a file, and the place where reading ended."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class OpenFile:
-    """An open file, with the name under which a watermark keeps its place."""
+    """An open file, and the name under which a watermark stores the place in this file."""
 
     name: str
     path: FilePath
@@ -39,7 +39,7 @@ class Starts:
         keyed: whether a column identifies the records; a record that is read again is then
             recognised.
         knows_copies: whether a file with the content of another file counts as a copy; of a copy,
-            only the further records are read.
+            only the records that the other file does not have are read.
     """
 
     def __init__(self, tables: Tables, *, keyed: bool, knows_copies: bool) -> None:
@@ -75,7 +75,7 @@ class Starts:
         return copied or begin, ""
 
     def _after(self, orphan: Place, file: OpenFile, begin: Place) -> tuple[Place, str]:
-        """Return the place where reading begins in a replacement of a file, and a warning."""
+        """Return the place where reading begins in a file that replaced another, and a warning."""
         found = self._resume(file, orphan)
         if found is not None:
             return found, ""
@@ -93,7 +93,7 @@ class Starts:
                 )
         warning = (
             f"{file.path} was truncated or replaced; it is read again from its beginning, and "
-            "lines not read before may be lost"
+            "lines that aemon had not read may be lost"
         )
         _log.warning("%s", warning)
         return begin, warning
@@ -108,7 +108,7 @@ class Starts:
                 raise
             return None
         if found is not None:
-            _log.info("%s was replaced; it is read on after line %d", file.path, found.lines)
+            _log.info("%s was replaced; reading continues after line %d", file.path, found.lines)
         return found
 
 

@@ -46,7 +46,7 @@ class Tables:
     def __init__(
         self, roles: Roles, times: Sequence[str], from_path: re.Pattern[str] | None
     ) -> None:
-        self.roles = roles  # the order of day and month is added once known
+        self.roles = roles  # the order of day and month is added once it is known
         self._times = times
         self._from_path = from_path
         own = None if roles.key == FILE_LINE else roles.key
@@ -65,8 +65,8 @@ class Tables:
         if twice:
             raise SourceConfigError(
                 f"{path}: more than one column {', '.join(map(repr, twice))}",
-                todo="give every column its own name; if they are in another line than "
-                f"{header.line}, name it: header_line: NUMBER",
+                todo="give every column its own name; if the names are in another line than "
+                f"{header.line}, set header_line: NUMBER",
             )
         for name in self.required:
             if name not in columns:
@@ -137,14 +137,14 @@ def _way_out(missing: str, header: Header, text: CsvText) -> str:
     found = text.names_elsewhere()
     if found is not None and found.separator != header.separator:
         return (
-            f"line {found.line} names it, with {found.separator!r} between the columns: "
-            f"separator: {SEPARATORS[found.separator]}"
+            f"line {found.line} names this column, with {found.separator!r} between the columns: "
+            f"set separator: {SEPARATORS[found.separator]}"
         )
     if found is not None:
-        return f"line {found.line} names it: header_line: {found.line}"
+        return f"line {found.line} names this column: set header_line: {found.line}"
     return (
         f"{there(header.columns, missing)}; {_separator_note(header)}; the names are taken from "
-        f"line {header.line} (another: header_line: NUMBER)"
+        f"line {header.line} (for another line, set header_line: NUMBER)"
     )
 
 
@@ -154,7 +154,7 @@ def _separator_note(header: Header) -> str:
     other = next((mark for mark in ";\t|, " if mark in header.columns[0]), None)
     if len(header.columns) > 1 or other is None:
         return note
-    return f"{note}, and the line holds another: separator: {SEPARATORS[other]}"
+    return f"{note}, and the line holds another separator: set separator: {SEPARATORS[other]}"
 
 
 def foreign_note(path: FilePath, taken: Sequence[tuple[Header, Line]], named: str | None) -> str:

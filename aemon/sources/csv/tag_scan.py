@@ -1,4 +1,4 @@
-"""Read the values of one tag from its file."""
+"""Reads the values of one tag from its file."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class TagScan:
         tables: converts lines to tables.
         tag: the state of the file between two reads.
         step: times are rounded down to a multiple of the step; None: times stay as they are.
-        latest: a later time counts as an error.
+        latest: a time later than this counts as an error.
     """
 
     path: FilePath
@@ -97,7 +97,7 @@ class TagScan:
         )
 
     def newest(self, keep: int, until: np.datetime64 | None) -> Values:
-        """Return at least the `keep` newest values up to a time, or all values of the file."""
+        """Return at least the `keep` newest values up to a time; all values if there are fewer."""
         tables: deque[pd.DataFrame] = deque()
         for _, times, table in self._blocks(None):
             good = ~np.isnat(times) if until is None else times <= until

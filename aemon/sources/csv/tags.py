@@ -99,7 +99,7 @@ def stem_of(name: str) -> str:
 
 
 def rounded_down(times: Times, step: timedelta | None) -> Times:
-    """Return N times, each rounded down to the beginning of its step; step None: unchanged."""
+    """Return N times, each rounded down to the beginning of its step; unchanged without a step."""
     if step is None:
         return times
     length = round(step / timedelta(microseconds=1))
@@ -120,7 +120,8 @@ def complete_until(
 ) -> tuple[np.datetime64 | None, list[str]]:
     """Return the time up to which records are complete, and the files that records wait for.
 
-    If the newest time of a file is before that of another file, records wait at most `wait`.
+    Records wait, at most `wait`, for a file whose newest time is before the newest time of another
+    file.
 
     Args:
         tags: the state of each file, by name; `lags_since` is updated.
@@ -137,7 +138,7 @@ def complete_until(
     for name, tag in tags.items():
         read_to = read[name].until
         if read_to is not None:
-            until.append(read_to - _INSTANT)  # more may follow at the same time
+            until.append(read_to - _INSTANT)  # more values may follow at this time
         elif tag.newest is not None and tag.newest == lead:
             tag.lags_since = None
             until.append(tag.newest)

@@ -1,4 +1,4 @@
-"""Open a configured path or address; `FilePath` is the interface of local and remote paths."""
+"""Opens a configured path or address; `FilePath` is the interface of local and remote paths."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Read a remote file by byte ranges; each range is fetched when a reader needs it."""
+"""Reads a remote file by byte ranges; each range is fetched when a reader needs the range."""
 
 import io
 import os
@@ -7,7 +7,7 @@ from typing import Any
 from aemon.sources.file_systems.system import FileSystem
 
 BLOCK_BYTES = 1 << 19
-"""Bytes fetched at once when a file is read from the first to the last byte."""
+"""Number of bytes fetched at once when a file is read from the first to the last byte."""
 
 HEAD_BYTES = 1 << 16
 """Number of first bytes kept in memory: header, encoding and checksums need these bytes."""
@@ -19,7 +19,7 @@ class RangeReader(io.RawIOBase):
     Args:
         system: the file system, for its errors.
         path: path of the file on the file system.
-        file: the file object of fsspec; other readers may use it and change its position.
+        file: the file object of fsspec; other readers may use this object and change its position.
     """
 
     def __init__(self, system: FileSystem, path: str, file: Any) -> None:
@@ -52,7 +52,7 @@ class RangeReader(io.RawIOBase):
         elif whence == os.SEEK_CUR:
             offset += self._at
         if offset < 0:
-            raise ValueError("a position before the beginning of a file")
+            raise ValueError("the position is before the beginning of the file")
         self._at = offset
         return offset
 

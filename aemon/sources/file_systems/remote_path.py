@@ -28,8 +28,8 @@ class Stat(NamedTuple):
 class RemotePath:
     """A file or folder of a remote file system.
 
-    A path that comes from a listing keeps its entry of the listing, so that a folder costs one
-    request and not one request for each file. `now` sends a new request.
+    A path that comes from a listing keeps its entry of the listing. A folder then costs one request
+    instead of one request for each file. `now` sends a new request.
 
     Args:
         system: the file system.
@@ -103,7 +103,7 @@ class RemotePath:
 
         Raises:
             UnreachableError: the file system does not answer.
-            PermissionError: aemon may not look at the path.
+            PermissionError: aemon has no permission to look at the path.
         """
         return RemotePath(self.system, self._path, self._looked_up())
 
@@ -185,7 +185,10 @@ class RemotePath:
         return RangeReader(self.system, path, self.system.ask(open_file, path))
 
     def _listed(self, name: str, info: Mapping[str, Any]) -> "RemotePath":
-        """Return a path with its entry of a listing; a link gets no entry: unknown target."""
+        """Return a path from a listing; the path keeps its entry of the listing.
+
+        The path of a link keeps no entry, because the target of the link is unknown.
+        """
         return RemotePath(self.system, name, None if info.get("type") == "link" else info)
 
     def _looked_up(self) -> Mapping[str, Any]:

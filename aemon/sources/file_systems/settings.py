@@ -59,7 +59,7 @@ def _path_or_address(given: object) -> Path | str:
     place = given.partition("://")[2]
     if _PASSWORD.match(place):
         raise ValueError(
-            "an address holds no password; write storage: {password: '${file:PATH}'} in its place"
+            "an address must not hold a password; write storage: {password: '${file:PATH}'} instead"
         )
     if not place.strip("/"):
         raise ValueError(f"names no file or folder; write for example {scheme}://place/folder")
@@ -103,7 +103,7 @@ class StoredFiles(ReadingsSettings):
     def _storage_has_an_address(self) -> Self:
         if self.storage and not scheme_of(self.path):
             raise AtKeyError(
-                "storage", "belongs to an address such as s3://bucket/folder; path is none"
+                "storage", "is only for an address such as s3://bucket/folder; path is a local path"
             )
         return self
 

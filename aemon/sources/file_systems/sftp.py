@@ -20,7 +20,7 @@ class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]  # fsspec has no types
     Args:
         host: the server.
         known_hosts: a file with host keys, read in addition to ~/.ssh/known_hosts.
-        host_key_policy: the handling of an unknown server: reject, warning or auto_add.
+        host_key_policy: what happens with an unknown server (reject, warning or auto_add).
         options: options of `paramiko.SSHClient.connect`.
 
     Raises:

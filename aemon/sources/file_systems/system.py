@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 from aemon.errors import AemonError, SourceConfigError, SourceError
 from aemon.sources.file_systems.settings import PACKAGES, revealed, secret_texts
 
-CREDENTIALS = "check `storage`, and that this account may list the folder and read its files"
+CREDENTIALS = (
+    "check that the account in `storage` has permission to list the folder and to read its files"
+)
 _HOST_KEY = "not found in known_hosts"  # in a message of paramiko
 _MOST_SHOWN = 300  # characters of another library's message
 _T = TypeVar("_T")
@@ -60,7 +62,7 @@ class FileSystem:
 
         Raises:
             FileNotFoundError: there is no such file or folder.
-            PermissionError: aemon may not read the file or folder.
+            PermissionError: aemon has no permission to read the file or folder.
             UnreachableError: the file system does not answer.
             SourceConfigError: an option of `storage` is wrong, or a package is not installed.
         """
@@ -93,7 +95,7 @@ class FileSystem:
         if isinstance(error, FileNotFoundError | NotADirectoryError):
             return FileNotFoundError(ENOENT, "no such file or folder", address)
         if isinstance(error, PermissionError):
-            return PermissionError(EACCES, f"may not be read: {self._shown(error)}", address)
+            return PermissionError(EACCES, f"no permission to read: {self._shown(error)}", address)
         if isinstance(error, ImportError):
             return SourceConfigError(
                 f"{address} needs a package that is not installed: {self._shown(error)}",
@@ -106,15 +108,17 @@ class FileSystem:
         todo = "aemon tries again at the next run; if that does not help, check the address, the network and `storage`"
         if _HOST_KEY in reason:
             todo = (
-                "compare the key that ssh-keyscan shows for this server with the server's own, and "
-                "append it to ~/.ssh/known_hosts, or to a file that storage names as known_hosts"
+                "compare the key that ssh-keyscan shows for this server with the server's own key; "
+                "then append the key to ~/.ssh/known_hosts, or to the file that `known_hosts` in "
+                "`storage` names"
             )
         return UnreachableError(f"{address} cannot be reached: {reason}", todo=todo)
 
     def _wrong_options(self, error: Exception, path: str) -> SourceConfigError:
         return SourceConfigError(
             f"{self.address(path)}: its file system does not accept these options: {self._shown(error)}",
-            todo=f"correct `storage`; the documentation of fsspec's {self._kind.__name__} lists them",
+            todo=f"correct `storage`; the documentation of fsspec's {self._kind.__name__} lists "
+            "all options",
         )
 
     def close(self) -> None:

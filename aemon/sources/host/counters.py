@@ -21,7 +21,7 @@ COLUMNS = (
     "network_sent_bytes_per_second",
     "context_switches_per_second",
 )
-"""The columns of a record of a machine, in this order. `disk_used_percent` is of `/`."""
+"""The columns of a record of a machine, in this order. `disk_used_percent` is for `/`."""
 
 Counters = dict[str, float]
 """Counter -> value of one reading; NaN if this machine or container does not show the counter."""
@@ -75,7 +75,7 @@ def read_counters() -> Counters:
             answer = reading.call()
             counters |= {name: float(take(answer)) for name, take in reading.take.items()}
         # psutil fails in many ways where /proc is restricted: None, OSError, ValueError, ...
-        except Exception:  # noqa: BLE001 -- a missing counter must not hide the others
+        except Exception:  # noqa: BLE001 -- a missing counter must not hide other counters
             counters |= dict.fromkeys(reading.take, math.nan)
     return counters
 

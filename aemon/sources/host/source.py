@@ -73,7 +73,7 @@ class Host:
         self._sampler.close()
 
     def take_record(self) -> None:
-        """Take one record now; the first call only takes a reading for later rates, no record."""
+        """Take one record now; the first call makes no record, because rates need two readings."""
         self._sampler.take_sample()
 
     def _next_record(self) -> _Record | None:

@@ -13,6 +13,8 @@ SESSION_MILLISECONDS = 20_000
 
 Until then a new member gets none of its partitions."""
 
+REFRESH_MILLISECONDS = 60_000  # topics that match a regular expression are found within this time
+
 FETCHED_KILOBYTES = 16 * 1024  # maximum that the library fetches before it is read
 
 _TODO = "check that the brokers are running, and check host and port"
@@ -66,7 +68,7 @@ def client_config(settings: KafkaSource, on_error: Callable[[KafkaError], None])
         "allow.auto.create.topics": False,
         "session.timeout.ms": SESSION_MILLISECONDS,
         "heartbeat.interval.ms": SESSION_MILLISECONDS // 6,
-        "topic.metadata.refresh.interval.ms": 60_000,
+        "topic.metadata.refresh.interval.ms": REFRESH_MILLISECONDS,
         "reconnect.backoff.max.ms": 5_000,
         "queued.max.messages.kbytes": FETCHED_KILOBYTES,
         "security.protocol": settings.protocol,

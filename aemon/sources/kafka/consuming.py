@@ -1,12 +1,10 @@
 """A member of a consumer group, which reads messages in a thread and reconnects by itself."""
 
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import confluent_kafka as ck
 from confluent_kafka import KafkaError, TopicPartition
@@ -15,10 +13,15 @@ from aemon.clock import Clock
 from aemon.errors import AemonError, SourceConfigError, SourceError
 from aemon.sources.kafka.connecting import client_config, explained, problem_of
 from aemon.sources.kafka.messages import Message
+from aemon.sources.kafka.received import received_message
 from aemon.sources.kafka.settings import KafkaSource
+from aemon.sources.kafka.topic_generations import TopicGenerations, topic_ids
+from aemon.sources.kafka.topic_names import matching, missing_topic, newest_messages
 from aemon.sources.kafka.waiting import Partition, Waiting, note_of, noted_positions
-from aemon.sources.source import there
 from aemon.threads import start_thread
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 AT_ONCE = 100  # messages taken from the client library in one call; a message may have 1 MB
 POLL_SECONDS = 0.2
@@ -27,7 +30,7 @@ PROBE_SECONDS = 1.0
 STOP_SECONDS = 15.0
 LONGEST_PAUSE_SECONDS = 30.0  # maximum pause after a consumer fails: 1 s, 2 s, 4 s, ...
 LOOKED_BACK = 200  # newest messages of each partition, for reads without the group (`aemon check`)
-MOST_VALUE = 2**20  # bytes; a longer value is cut off, and its message is set aside
+IDS_EVERY_SECONDS = 60.0  # a topic that was made again is noticed within this time
 
 # The library's errors are reported as problems; with log handlers they would be reported twice.
 _library = logging.getLogger("aemon.sources.kafka.library")
@@ -45,6 +48,7 @@ class GroupMember:
         waiting: the messages that have arrived.
         problem: the error that stops messages from arriving; None if there is none.
         assigned: the partitions that this member reads; None if no partitions are assigned.
+        assigned_since: when partitions were last assigned; None if none are assigned.
         note_is_due: whether a note should be stored, because partitions were assigned.
         commits: whether offsets are committed.
     """
@@ -55,6 +59,9 @@ class GroupMember:
         self._joins = False
         self._noted_cluster, self._cluster = "", ""
         self._noted: dict[Partition, int] = {}
+        self._generations = TopicGenerations(explained(settings))
+        self._next: dict[Partition, int] = {}  # offset of the message that must come next
+        self._ids_due = 0.0  # monotonic
         self._state = threading.Lock()  # guards the thread, which starts once
         self._thread: threading.Thread | None = None
         self._over = threading.Event()
@@ -65,18 +72,21 @@ class GroupMember:
         self.waiting = Waiting()
         self.problem: AemonError | None = None
         self.assigned: list[Partition] | None = None
+        self.assigned_since: datetime | None = None
 
     def resume(self, notes: list[str], wake: Any) -> None:
         """Join the group, and continue where an earlier process ended."""
         self._joins = True
         self._noted_cluster, self._noted = noted_positions(notes, self._settings.group)
+        self._generations.restore(notes)
         self.waiting.remember({}, wake)
 
     def note(self) -> str:
         """Return a note for a later process: each partition's position after the last `take`."""
         self.note_is_due = False
         known = self._noted if self._is_noted_cluster() else {}
-        return note_of(self._settings.group, self._cluster, {**known, **self.waiting.positions()})
+        positions = {**known, **self.waiting.positions()}
+        return note_of(self._settings.group, self._cluster, positions, self._generations.noted())
 
     @property
     def is_over(self) -> bool:
@@ -107,6 +117,8 @@ class GroupMember:
             began = time.monotonic()
             try:
                 self._consume()
+            except _MadeAgainError:
+                continue  # the next consumer begins a new generation
             except AemonError as error:
                 self.problem = error
             except ck.KafkaException as error:
@@ -139,13 +151,14 @@ class GroupMember:
             while not self._over.is_set():
                 self._keep_pace(consumer)
                 self._commit(consumer, wait=False)
+                self._check_topics(consumer, config)
                 self.waiting.put(list(self._received(consumer)))
                 if self.problem is not None:
                     self._probe(consumer)
             if self._joins:
                 self._commit(consumer, wait=True)
         finally:
-            self.assigned = None
+            self.assigned = self.assigned_since = None
             consumer.close()
 
     def _received(self, consumer: ck.Consumer) -> Iterator[Message]:
@@ -153,28 +166,41 @@ class GroupMember:
             error = one.error()
             if error is None:
                 self.problem = None
-                yield self._message(one)
+                generation = self._generations.number(one.topic() or "")
+                yield self._in_order(received_message(one, generation, self._clock()))
             elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 -- its only name
                 self.problem = problem_of(error, self._settings)
 
-    def _message(self, one: ck.Message) -> Message:
-        kind, milliseconds = one.timestamp()
-        value, key = one.value(), one.key()
-        headers: list[tuple[str, Any]] = []
-        with contextlib.suppress(UnicodeDecodeError):
-            given: Any = one.headers()  # a list of pairs, or None
-            headers = list(given or ())
-        return Message(
-            topic=one.topic() or "",
-            partition=one.partition() or 0,
-            offset=one.offset() or 0,
-            key=None if key is None else bytes(key)[:MOST_VALUE],
-            value=None if value is None else bytes(value)[: MOST_VALUE + 1],
-            headers=headers,
-            timestamp=self._clock()
-            if kind == ck.TIMESTAMP_NOT_AVAILABLE
-            else datetime.fromtimestamp(milliseconds / 1000, UTC),
-        )
+    def _in_order(self, message: Message) -> Message:
+        """Return a message.
+
+        Raises:
+            _MadeAgainError: its offset is below that of an earlier message.
+        """
+        name = (message.topic, message.partition)
+        if self._joins and message.offset < self._next.get(name, 0):
+            self._generations.suspect(message.topic)
+            raise _MadeAgainError
+        self._next[name] = message.offset + 1
+        return message
+
+    def _check_topics(self, consumer: ck.Consumer, config: dict[str, Any]) -> None:
+        """Ask from time to time for the ids of the topics, and whether there are topics to read.
+
+        Raises:
+            _MadeAgainError: a topic has another id.
+        """
+        if not self._joins or time.monotonic() < self._ids_due:
+            return
+        self._ids_due = time.monotonic() + IDS_EVERY_SECONDS
+        if not self.assigned:
+            topics = consumer.list_topics(timeout=ANSWER_SECONDS).topics
+            for asked in self._settings.topics:
+                if asked.startswith("^") and not matching(asked, topics):
+                    self.problem = missing_topic(asked, topics, self._settings)
+            return
+        if self._generations.is_other(topic_ids(config, {topic for topic, _ in self.assigned})):
+            raise _MadeAgainError
 
     def _keep_pace(self, consumer: ck.Consumer) -> None:
         """Pause all partitions while too many messages wait to be stored, and stay in the group."""
@@ -204,36 +230,68 @@ class GroupMember:
 
         The committed offset of the group may be older than that message.
         """
-        self._cluster = consumer.list_topics(timeout=ANSWER_SECONDS).cluster_id or ""
+        before = self._cluster or self._noted_cluster
+        self._cluster = consumer.list_topics(timeout=ANSWER_SECONDS).cluster_id or before
+        moved = bool(before) and self._cluster != before
         committed = consumer.committed(partitions, timeout=ANSWER_SECONDS)
-        begins = [self._begin(consumer, one) for one in committed]
+        marks = {
+            (one.topic, one.partition): consumer.get_watermark_offsets(
+                TopicPartition(one.topic, one.partition), timeout=ANSWER_SECONDS, cached=False
+            )
+            for one in committed
+        }
+        behind = {
+            one.topic
+            for one in committed
+            if max(self._known_positions(one), default=0) > marks[one.topic, one.partition][1]
+        }
+        topics = {one.topic for one in partitions}
+        config = client_config(self._settings, self._on_error)
+        again = self._generations.renew(topics, topic_ids(config, topics), behind, moved=moved)
+        self._ids_due = time.monotonic() + IDS_EVERY_SECONDS
+        begins = [
+            self._begin(one, marks[one.topic, one.partition], renewed=one.topic in again)
+            for one in committed
+        ]
         consumer.assign(begins)
         self.assigned = [(one.topic, one.partition) for one in begins]
+        self.assigned_since = self._clock()
         self._paused = False
         self.problem = None
         self.note_is_due |= bool(begins)
 
-    def _begin(self, consumer: ck.Consumer, committed: TopicPartition) -> TopicPartition:
-        """Return a partition with the offset of the first message to read."""
+    def _known_positions(self, committed: TopicPartition) -> list[int]:
+        """Return the known offsets of the next message of a partition: committed, noted, handed."""
         name = (committed.topic, committed.partition)
         noted = self._noted.get(name) if self._is_noted_cluster() else None
-        known = [
-            at
-            for at in (committed.offset, noted, self.waiting.position(name))
-            if at is not None and at >= 0
-        ]
-        low, high = consumer.get_watermark_offsets(
-            TopicPartition(*name), timeout=ANSWER_SECONDS, cached=False
-        )
+        positions = (committed.offset, noted, self.waiting.position(name))
+        return [at for at in positions if at is not None and at >= 0]
+
+    def _begin(
+        self, committed: TopicPartition, marks: tuple[int, int], *, renewed: bool
+    ) -> TopicPartition:
+        """Return a partition with the offset of the first message to read.
+
+        Args:
+            committed: the partition, with the offset that the group has committed.
+            marks: the lowest offset of the partition, and the next offset to be written.
+            renewed: whether the topic was made again.
+        """
+        name = (committed.topic, committed.partition)
+        low, high = marks
+        known = [] if renewed else self._known_positions(committed)
         lost = 0
         if not known:
-            begin = high if self._settings.start == "newest" else low
+            begin = high if self._settings.start == "newest" and not renewed else low
         elif max(known) > high:
-            begin = low  # the topic was deleted and created again, with new offsets
+            begin = low  # the brokers lost messages; those that are read again are known by key
         else:
             begin = max(low, *known)
             lost = begin - max(known)
-        self.waiting.begin(name, begin, lost)
+        if renewed:
+            self._noted.pop(name, None)
+        self._next[name] = begin
+        self.waiting.begin(name, begin, lost, self._generations.number(name[0]))
         return TopicPartition(*name, begin)
 
     def _is_noted_cluster(self) -> bool:
@@ -246,21 +304,12 @@ class GroupMember:
     def _on_lost(self, consumer: ck.Consumer, partitions: list[TopicPartition]) -> None:
         if not self._over.is_set():  # after `close`, arrived messages are still handed over
             self.waiting.drop((one.topic, one.partition) for one in partitions)
-        self.assigned = None
+        self.assigned = self.assigned_since = None
         consumer.unassign()
 
     def _look(self, consumer: ck.Consumer) -> None:
         """Read the newest messages, without joining the group."""
-        topics = consumer.list_topics(timeout=ANSWER_SECONDS).topics
-        begins = []
-        for topic in self._settings.topics:
-            if topic not in topics or topics[topic].error is not None:
-                raise _missing_topic(topic, topics, self._settings)
-            for number in topics[topic].partitions:
-                low, high = consumer.get_watermark_offsets(
-                    TopicPartition(topic, number), timeout=ANSWER_SECONDS, cached=False
-                )
-                begins.append(TopicPartition(topic, number, max(low, high - LOOKED_BACK)))
+        begins = newest_messages(consumer, self._settings, LOOKED_BACK, ANSWER_SECONDS)
         consumer.assign(begins)
         self.assigned = [(one.topic, one.partition) for one in begins]
 
@@ -279,19 +328,13 @@ class GroupMember:
             self._over.wait(PROBE_SECONDS)
             return
         for topic in self._settings.topics:
-            if not topic.startswith("^") and (
-                topic not in topics or topics[topic].error is not None
-            ):
-                self.problem = _missing_topic(topic, topics, self._settings)
+            if not matching(topic, topics):
+                self.problem = missing_topic(topic, topics, self._settings)
                 self._over.wait(PROBE_SECONDS)
                 return
         if self.assigned is not None or not isinstance(self.problem, SourceConfigError):
             self.problem = None
 
 
-def _missing_topic(topic: str, topics: dict[str, Any], settings: KafkaSource) -> SourceConfigError:
-    names = [name for name, one in topics.items() if one.error is None]
-    return SourceConfigError(
-        f"{explained(settings)} has no topic {topic}, or does not let aemon read it: "
-        f"{there([name for name in names if not name.startswith('__')], topic)}"
-    )
+class _MadeAgainError(Exception):
+    """A topic was deleted and made again while it was read."""

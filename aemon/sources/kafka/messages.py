@@ -33,6 +33,7 @@ class Message:
         headers: pairs of name and content.
         timestamp: when the message was made, or written by the broker; its time of arrival if the
             message has no timestamp.
+        generation: number of the topic's generation: 2 if the topic was deleted and made again once.
     """
 
     topic: str
@@ -42,11 +43,16 @@ class Message:
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]]
     timestamp: datetime
+    generation: int = 1
 
     @property
     def name(self) -> str:
-        """The topic, partition and offset, which identify the message in its cluster."""
-        return f"{self.topic}/{self.partition}/{self.offset}"
+        """The topic, partition and offset, and from the second one on the topic's generation.
+
+        Together they identify the message. No topic has a name with #.
+        """
+        again = f"#{self.generation}" if self.generation > 1 else ""
+        return f"{self.topic}{again}/{self.partition}/{self.offset}"
 
 
 class MessageReader:

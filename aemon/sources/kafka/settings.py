@@ -5,11 +5,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from aemon.config.source_settings import FORMAT, SourceSettings, TimeFormat
+from aemon.config.source_settings import FORMAT, TimeFormat
 from aemon.config.values.scalars import AtKeyError, FileBeside
 from aemon.config.values.times import TimeZone
 from aemon.sources.json_paths import read_path
 from aemon.sources.kafka.places import read_place
+from aemon.sources.readings.settings import ReadingsSettings
 
 PORT = 9092
 MOST_TOPICS = 1_000
@@ -59,7 +60,7 @@ Columns = (
 )
 
 
-class KafkaSource(SourceSettings):
+class KafkaSource(ReadingsSettings):
     """Messages of a Kafka cluster: JSON or Avro, read by a consumer group."""
 
     opened_by: ClassVar[str] = "aemon.sources.kafka.opening:open_source"

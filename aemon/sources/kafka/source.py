@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -12,13 +12,15 @@ import pandas as pd
 from aemon.clock import Clock
 from aemon.frame import Roles
 from aemon.sources.json_values import Reading, UnreadableMessageError
-from aemon.sources.kafka.consuming import MOST_VALUE, GroupMember
+from aemon.sources.kafka.consuming import GroupMember
 from aemon.sources.kafka.messages import Message, MessageReader
+from aemon.sources.kafka.received import MOST_VALUE
 from aemon.sources.kafka.settings import KafkaSource
 from aemon.sources.source import Arrived, SetAside
 from aemon.times.event_times import EARLIEST, LATEST
 
 TOO_LONG, NO_TIME, FAR_TIME, NO_KEY = "too_long", "no_time", "time_out_of_range", "no_key"
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_SHOWN = 2_000  # characters of a value that is set aside
 # These names cannot be columns of a message: a column cannot begin with $, as paths do.
 _TIME, _KEY, _ENTITY = "$time", "$key", "$entity"
@@ -40,6 +42,7 @@ class Kafka:
             time=_TIME, key=_KEY, timezone=settings.timezone, time_format=settings.time_format
         )
         self._member = GroupMember(settings, clock)
+        self._clock = clock
 
     def resume(self, notes: Sequence[str], wake: Callable[[], None]) -> None:
         """Join the group, and continue after the newest message in the store."""
@@ -67,6 +70,7 @@ class Kafka:
             more=more,
             lost=lost,
             set_aside=tuple(set_aside),
+            finish_before=self._finish_before(),
             note=member.note() if noted else None,
             done=partial(member.waiting.done, messages) if noted else None,
         )
@@ -82,6 +86,18 @@ class Kafka:
     def close(self) -> None:
         """Leave the group; the brokers keep the messages."""
         self._member.close()
+
+    def _finish_before(self) -> datetime | None:
+        """Return the time of arrival before which readings are complete; None for whole records.
+
+        After an assignment of partitions nothing is complete for a while, because the messages
+        that the brokers have kept must arrive first.
+        """
+        wait = self._settings.readings_wait
+        if wait is None:
+            return None
+        since, now = self._member.assigned_since, self._clock()
+        return now - wait if since is not None and now - since > wait else _LONG_AGO
 
     def _read(self, messages: Sequence[Message]) -> tuple[pd.DataFrame, list[SetAside]]:
         readings: list[tuple[Message, Reading]] = []

@@ -30,6 +30,8 @@ class Waiting:
         self._unkept = self._bytes = 0
         self._handed: dict[Partition, int] = {}
         self._kept: dict[Partition, int] = {}
+        self._generations: dict[Partition, int] = {}
+        self._dropped: dict[Partition, int] = {}  # waiting messages that the last `drop` dropped
         self._lost = 0
         self._lock = threading.Lock()
         self._wake: Callable[[], None] = lambda: None
@@ -76,21 +78,33 @@ class Waiting:
             self._unkept -= len(messages)
             self._bytes -= sum(map(_size, messages))
             for one in messages:
-                self._kept[one.topic, one.partition] = one.offset + 1
+                name = (one.topic, one.partition)
+                if one.generation == self._generations.get(name, 1):
+                    self._kept[name] = one.offset + 1
 
     def drop(self, partitions: Iterable[Partition]) -> None:
         """Drop the waiting messages of revoked partitions; keep messages already handed over."""
         with self._lock:
-            self._drop(set(partitions))
+            for partition in set(partitions):
+                self._dropped[partition] = self._drop({partition})
 
-    def begin(self, partition: Partition, position: int, lost: int) -> None:
+    def begin(self, partition: Partition, position: int, lost: int, generation: int = 1) -> None:
         """Continue a partition at a position.
 
-        `lost` is the number of messages before the position that the brokers deleted unread.
+        Args:
+            partition: the partition.
+            position: offset of the next message.
+            lost: number of messages before the position that the brokers deleted unread.
+            generation: number of the topic's generation. If it is new, the waiting messages of the
+                old topic count as lost, because they cannot be read again.
         """
         with self._lock:
-            self._drop({partition})
+            dropped = self._drop({partition}) + self._dropped.pop(partition, 0)
             self._handed[partition] = position
+            if generation != self._generations.get(partition, generation):
+                lost += dropped
+                self._kept.pop(partition, None)
+            self._generations[partition] = generation
             self._lost += lost
 
     def position(self, partition: Partition) -> int | None:
@@ -114,11 +128,13 @@ class Waiting:
         with self._lock:
             self._kept = dict(kept) | self._kept
 
-    def _drop(self, gone: set[Partition]) -> None:
+    def _drop(self, gone: set[Partition]) -> int:
         left = [one for one in self._messages if (one.topic, one.partition) not in gone]
         self._unkept -= len(self._messages) - len(left)
         self._bytes -= sum(map(_size, self._messages)) - sum(map(_size, left))
+        dropped = len(self._messages) - len(left)
         self._messages = deque(left)
+        return dropped
 
     @property
     def is_full(self) -> bool:
@@ -135,12 +151,20 @@ class Waiting:
         return len(self._messages)
 
 
-def note_of(group: str, cluster: str, positions: Mapping[Partition, int]) -> str:
-    """Return a note for a later process: the position of each partition."""
+def note_of(
+    group: str,
+    cluster: str,
+    positions: Mapping[Partition, int],
+    generations: Mapping[str, Sequence[int | str]] | None = None,
+) -> str:
+    """Return a note for a later process: the position of each partition.
+
+    `generations` are number and id of each topic's generation.
+    """
     topics: dict[str, dict[str, int]] = {}
     for (topic, number), position in sorted(positions.items()):
         topics.setdefault(topic, {})[str(number)] = position
-    note = {"group": group, "cluster": cluster, "next": topics}
+    note = {"group": group, "cluster": cluster, "next": topics, "topics": generations or {}}
     return json.dumps(note, separators=(",", ":"))
 
 

@@ -1,4 +1,4 @@
-"""The connection to a broker, which reconnects by itself and keeps its problem as an error."""
+"""The connection to a broker; it reconnects by itself, and keeps the reason of a failure."""
 
 import socket
 import ssl
@@ -24,18 +24,20 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-KEEPALIVE_SECONDS = 30  # after this silence the client pings the broker, and then disconnects
+KEEPALIVE_SECONDS = (
+    30  # after this silence the client pings the broker; without an answer it disconnects
+)
 LONGEST_PAUSE_SECONDS = 30  # maximum pause between tries to connect: 1 s, 2 s, 4 s, ...
 LONGEST_EXPIRY_SECONDS = 2**32 - 2  # 2**32 - 1 means that a session never expires
 
 _REFUSED = {
-    132: "set version: 3.1.1, or ask for another broker",
+    132: "set version: 3.1.1, or use another broker",
     133: "set another client_id",
     134: "check user and password",
     135: "check user and password, and that the broker allows this user",
-    138: "the broker has banned this client: ask its administrator",
+    138: "the broker has banned this client: ask the broker's administrator",
     140: "the broker requires an authentication method that aemon does not support",
-    142: "another client has connected with the same client_id: give each client its own",
+    142: "another client has connected with the same client_id: give each client its own client_id",
 }
 """Reason code of CONNACK or DISCONNECT (MQTT 5, section 2.4) -> what a person must do."""
 
@@ -70,7 +72,7 @@ class BrokerConnection:
         return None if self._closed else self._problem
 
     def listen(self, client_id: str, *, keep_session: bool) -> None:
-        """Start to connect in a thread, unless it was started before; do not wait for the result.
+        """Start to connect in a thread, unless this was done before; do not wait for the result.
 
         Args:
             client_id: the name of this client at the broker.
@@ -185,7 +187,7 @@ class BrokerConnection:
             topics = ", ".join(f"{topic} ({reason})" for topic, reason in refused)
             self._problem = SourceConfigError(
                 f"the broker {self._settings.url} does not let aemon subscribe to {topics}",
-                todo="check the topic, and that the user may read it",
+                todo="check the topic, and check that the user has permission to read it",
             )
 
     def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
@@ -214,7 +216,8 @@ class BrokerConnection:
         if isinstance(error, ssl.SSLCertVerificationError):
             self._problem = SourceConfigError(
                 f"the certificate of the broker {url} is not trusted: {error.verify_message}",
-                todo="set ca_file to the certificate of the broker's authority",
+                todo="set ca_file to the certificate of the authority that issued the broker's "
+                "certificate",
             )
         elif isinstance(error, ssl.SSLError):
             self._problem = SourceConfigError(

@@ -1,4 +1,4 @@
-"""Messages that have arrived and are not stored yet; they are acknowledged once stored."""
+"""Messages that have arrived and are not stored yet; each is acknowledged after it is stored."""
 
 import hashlib
 import json
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 MOST_UNKEPT = 10_000
-"""Maximum messages that wait to be stored; with MQTT 5 the broker sends no more than this."""
+"""Largest number of messages that wait to be stored; with MQTT 5 the broker sends no more."""
 
 MOST_UNKEPT_BYTES = 64 * 2**20
 MOST_PAYLOAD = 2**20  # bytes; a longer payload is cut off, and its message is set aside
 MOST_NAMES_OF_TAKEN = 2 * MOST_UNKEPT
 PRESSING = {5: MOST_UNKEPT // 5, "3.1.1": 8}
-"""Version of the protocol -> number of waiting messages from which they are stored at once.
+"""Version of the protocol -> number of waiting messages that are stored without further delay.
 
 Fewer messages are stored within a second. A broker stops sending after a certain number of
 unacknowledged messages. With MQTT 5 aemon sets this number; with 3.1.1 it is unknown, and often 20
@@ -32,7 +32,7 @@ class Delivery:
         arrived: time of arrival.
         packet: number for the acknowledgement; 0 if the message needs no acknowledgement.
         connection: number of the connection on which the message arrived.
-        again: whether the message arrived before, so that its content is already stored or taken.
+        again: whether the message arrived before; its content is then already stored or taken.
         name: packet number and a hash of topic and payload; empty if the message needs no
             acknowledgement.
     """
@@ -75,7 +75,7 @@ class Deliveries:
     def remember(self, notes: Iterable[str], wake: Callable[[], None]) -> None:
         """Restore notes of an earlier process.
 
-        From now on, `wake` is called when many messages wait and should be taken at once.
+        From now on, `wake` is called when many messages wait and should be taken soon.
         """
         self._wake = wake
         for note in notes:
@@ -91,14 +91,14 @@ class Deliveries:
                 self._taken.clear()
 
     def disconnected(self) -> None:
-        """End a connection: messages that arrived on it can no longer be acknowledged."""
+        """End a connection: its unacknowledged messages can no longer be acknowledged."""
         with self._sending:
             self._connected = False
 
     def put(
         self, topic: str, payload: bytes, arrived: datetime, *, packet: int, resent: bool
     ) -> None:
-        """Add a message; first wait while too many messages wait. After `close`, add nothing."""
+        """Add a message, after a pause until there is room for it. After `close`, add nothing."""
         payload = payload[: MOST_PAYLOAD + 1]
         name = f"{packet}:{_digest(topic, payload)}" if packet else ""
         with self._changed:

@@ -1,4 +1,4 @@
-"""Guesses for an MQTT broker, made from the messages of a few seconds."""
+"""Monitors for an MQTT broker, guessed from the messages of a few seconds."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,15 +18,15 @@ from aemon.sources.mqtt.settings import MqttSource
 from aemon.sources.mqtt.topic_groups import TopicGroup, groups_of
 
 if TYPE_CHECKING:
-    from aemon.sources.mqtt.looking import Topic
+    from aemon.sources.mqtt.broker_listening import Topic
 
-PASSWORD = "${SOURCE_PASSWORD}"  # noqa: S105 -- what stands for one
+PASSWORD = "${SOURCE_PASSWORD}"  # noqa: S105 -- a placeholder
 _STEPS = [timedelta(seconds=s) for s in (1, 2, 5, 10, 30, 60, 300, 900, 3600)]
 _LEAST_SCORE_EVERY = timedelta(seconds=10)
 
 
 def guess_topics(place: str, seconds: float) -> Guesses:
-    """Return monitors for the topics of the messages that arrived, the most messages first.
+    """Return monitors for the topics of the messages that arrive, the busiest monitor first.
 
     Args:
         place: `mqtt://host[:port]/topic-filter`, with a user and a password if the broker needs
@@ -35,11 +35,12 @@ def guess_topics(place: str, seconds: float) -> Guesses:
 
     Raises:
         SourceError: the broker cannot be reached.
-        SourceConfigError: the address is wrong, the broker refuses, or no message came.
+        SourceConfigError: the address is wrong, the broker refuses the connection or the topics,
+            or no message came.
     """
     settings, topic_filter = _settings(place)
     try:
-        from aemon.sources.mqtt.looking import listen
+        from aemon.sources.mqtt.broker_listening import listen
     except ModuleNotFoundError as error:
         raise missing_client(error) from None
     return guesses_of(listen(settings, seconds), settings, topic_filter)
@@ -68,7 +69,7 @@ def guesses_of(topics: Mapping[str, "Topic"], settings: MqttSource, topic_filter
         raise SourceConfigError(
             f"{settings.url}: no message holds a number, a text or a JSON object: "
             f"{', '.join(sorted(topics)[:10])}",
-            todo="name another topic behind the port",
+            todo="write another topic after the port",
         )
     ordered = sorted(monitors.values(), key=lambda groups: -sum(one.count for one in groups))
     found: list[Guess] = []
@@ -99,7 +100,7 @@ def _monitor(groups: Sequence[TopicGroup], settings: MqttSource, taken: Sequence
         )
     elif first.entity_path is not None:
         source["entity"] = first.entity_path
-        because["entity"] = _some("by the messages", first.entities)
+        because["entity"] = _some("a value of the messages", first.entities)
     times = {group.time_path for group in groups}
     if None not in times and len(times) == 1:
         source["time"] = first.time_path
@@ -108,7 +109,7 @@ def _monitor(groups: Sequence[TopicGroup], settings: MqttSource, taken: Sequence
     notes = ["times of arrival are the event times"] if "time" not in source else []
     if len(values) > 1:
         source["every"] = format_duration(pause)
-        because["every"] = "the last value of each column within this time makes a record"
+        because["every"] = "the last values of all columns within this time make one record"
     score_every = max(pause, _LEAST_SCORE_EVERY)
     because["score_every"] = f"a topic has a message about every {format_duration(pause)}"
     labels = [name for one in groups if one.table is not None for name in guess_labels(one.table)]

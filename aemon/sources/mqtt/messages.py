@@ -1,4 +1,4 @@
-"""Reading of a record's values from the topic and the payload of a message."""
+"""Reads a record's values from the topic and the payload of a message."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class MessageReader:
         self._rules_by_topic: dict[str, list[_Rule]] = {}
 
     def takes(self, topic: str) -> bool:
-        """Return whether a topic is configured; an old session may deliver topics that are not."""
+        """Return whether a topic is configured; an old session may deliver other topics."""
         return bool(self._rules_of(topic))
 
     def read(self, topic: str, payload: bytes) -> Reading:
@@ -123,7 +123,7 @@ def _found(rule: _Rule, document: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _plain_payload(text: str) -> Any:
-    """Return the number, boolean or text of a plain payload; a text that is not JSON is returned.
+    """Return the number, boolean or text of a plain payload; return text unchanged if not JSON.
 
     >>> [_plain_payload(text) for text in ("4.5", "true", "ON", '"a"', "NaN", "1,5 bar")]
     [4.5, True, 'ON', 'a', None, '1,5 bar']

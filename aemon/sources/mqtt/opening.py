@@ -1,4 +1,4 @@
-"""Opening a source of kind mqtt; its client library is an extra of aemon."""
+"""Opens a source of kind mqtt; its client library is an extra of aemon."""
 
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,6 @@ def open_source(settings: MqttSource, clock: Clock) -> "Mqtt":
 def missing_client(error: ModuleNotFoundError) -> Exception:
     """Return the error to raise for a missing module.
 
-    For the client library this is a configuration error that says what to install.
+    If the client library is missing, the error is a configuration error that says what to install.
     """
     return missing_package(error, "mqtt", {"paho": "paho-mqtt"})

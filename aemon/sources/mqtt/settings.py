@@ -6,11 +6,12 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from aemon.config.source_settings import FORMAT, SourceSettings, TimeFormat
+from aemon.config.source_settings import FORMAT, TimeFormat
 from aemon.config.values.scalars import AtKeyError, FileBeside
 from aemon.config.values.times import Duration, TimeZone
 from aemon.sources.json_paths import read_path
 from aemon.sources.mqtt.topics import TopicFilter, check_filter
+from aemon.sources.readings.settings import ReadingsSettings
 
 PORT, TLS_PORT = 1883, 8883
 MOST_TOPICS = 1_000
@@ -32,7 +33,7 @@ def _broker(text: str) -> str:
     if not valid or not text.isascii() or " " in text:
         raise ValueError("is not an address of a broker; write for example mqtt://host:1883")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("holds a user or a password: give them as user and password")
+        raise ValueError("holds a user or a password: write them under user and password")
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ValueError("has text after the port; give topics under topics")
     return text
@@ -60,7 +61,7 @@ Values = (
 )
 
 
-class MqttSource(SourceSettings):
+class MqttSource(ReadingsSettings):
     """Messages of an MQTT broker: sensor values by topic, plain or in JSON."""
 
     opened_by: ClassVar[str] = "aemon.sources.mqtt.opening:open_source"
@@ -82,13 +83,13 @@ class MqttSource(SourceSettings):
     )
     every: Duration | None = Field(
         None,
-        description="length of the time whose last values make one record; default 10s with "
+        description="length of the period whose last values make one record; default 10s with "
         "several topics; with one topic each message is a record",
     )
     wait: Duration = Field(
         timedelta(seconds=2),
-        description="how much longer than that time a record waits for values, after its first "
-        "value",
+        description="how long a record waits for late values after the length of its period "
+        "(every) has passed since its first value",
     )
     time: Path | None = Field(
         None, description="JSON path of the event time; default the time of arrival"
@@ -97,13 +98,15 @@ class MqttSource(SourceSettings):
         None,
         description="JSON path of the key, if each message is a record; default its time",
     )
-    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+    timezone: TimeZone = Field("UTC", description="zone of event times that have no zone")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
     retained: bool = Field(
         False, description="read retained messages too: values from before aemon subscribed"
     )
     qos: Literal[0, 1] = Field(
-        1, description="1: the broker keeps messages until aemon has stored them; 0: it does not"
+        1,
+        description="1: the broker keeps messages until aemon has stored them; 0: the broker keeps "
+        "no messages",
     )
     version: Literal[5, "3.1.1"] = Field(5, description="version of the protocol: 5 or 3.1.1")
     client_id: Annotated[str, Field(min_length=1, max_length=MOST_CLIENT_ID)] | None = Field(
@@ -111,14 +114,14 @@ class MqttSource(SourceSettings):
     )
     session_expiry: Duration = Field(
         timedelta(days=7),
-        description="how long the broker should keep messages while aemon is away",
+        description="how long the broker should keep messages while aemon is not connected",
     )
     user: str | None = Field(None, description="user, if the broker asks for one")
     password: SecretStr | None = Field(
-        None, description="password of the user, ${file:mqtt.password}"
+        None, description="password of the user, such as ${file:mqtt.password}"
     )
     ca_file: FileBeside | None = Field(
-        None, description="certificates to trust, as PEM; default the system's"
+        None, description="certificates to trust, as PEM; default the system's certificates"
     )
     cert_file: FileBeside | None = Field(
         None, description="client certificate to show to the broker"
@@ -142,7 +145,7 @@ class MqttSource(SourceSettings):
                     raise AtKeyError(
                         key,
                         f"a JSON path reads messages in JSON, but messages of {text} are plain "
-                        f"values; write {{column: $.path}} there, or leave {key} out",
+                        f"values; write {{column: $.path}} for {text}, or leave {key} out",
                     )
         return self
 
@@ -158,6 +161,12 @@ class MqttSource(SourceSettings):
             for key in ("ca_file", "cert_file"):
                 if getattr(self, key) is not None:
                     raise AtKeyError(key, "has no effect without TLS; write url: mqtts://...")
+        if self.every is not None and self.holds_readings:
+            raise AtKeyError("every", "is for messages without pivot and bucket; leave every out")
+        if "wait" in self.model_fields_set and self.holds_readings:
+            raise AtKeyError(
+                "wait", "is for messages without pivot and bucket: give bucket its wait"
+            )
         if self.key is not None and self.joined_every is not None:
             raise AtKeyError(
                 "key", "a record of several messages has no key; leave key or every out"
@@ -186,6 +195,11 @@ class MqttSource(SourceSettings):
 
     @property
     def joined_every(self) -> timedelta | None:
-        """The period whose messages make one record; None if each message is a record."""
+        """The period whose messages make one record.
+
+        None if each message is a record or a reading.
+        """
+        if self.holds_readings:
+            return None
         several = len(self.topics) > 1 or any(isinstance(v, int) for v in self.topics.values())
         return self.every or (timedelta(seconds=10) if several else None)

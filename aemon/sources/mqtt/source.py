@@ -33,7 +33,7 @@ _Row = tuple[dict[str, Any], Delivery]
 
 
 class Mqtt:
-    """A stream of the messages of some topics; each message is a record, or a part of one."""
+    """A stream of the messages of some topics; each message is a record, or a part of a record."""
 
     def __init__(self, settings: MqttSource, clock: Clock) -> None:
         self.roles = Roles(
@@ -74,7 +74,7 @@ class Mqtt:
                 the subscription.
         """
         if self._unsaved_note is not None:
-            # The broker keeps messages by client id; with a new id they would be lost.
+            # The broker keeps messages by client id; with a new id, kept messages would be lost.
             return Arrived(
                 table=_table([]), more=False, note=self._unsaved_note, done=self._note_is_kept
             )
@@ -114,7 +114,7 @@ class Mqtt:
                 continue
             try:
                 if len(one.payload) > MOST_PAYLOAD:
-                    raise UnreadableMessageError(TOO_LONG)  # noqa: TRY301 -- handled as the others
+                    raise UnreadableMessageError(TOO_LONG)  # noqa: TRY301 -- handled like others
                 reading = self._reader.read(one.topic, one.payload)
             except UnreadableMessageError as error:
                 set_aside.append(SetAside(reason=str(error), text=_shown(one)))
@@ -147,21 +147,29 @@ class Mqtt:
     def _finish_before(self) -> datetime | None:
         """Return the time of arrival before which records are complete.
 
-        None means that each message is a record, so that all records are complete.
+        None means that each message is a record; all records are then complete.
         After a new connection no record is complete for a while, because the messages that the
         broker has kept must arrive first.
         """
-        if self._every is None:
+        patience = self._patience
+        if patience is None:
             return None
-        patience = self._every + self._settings.wait
         since = self._connection.subscribed_since
         now = self._clock()
         return now - patience if since is not None and now - since > patience else _LONG_AGO
 
+    @property
+    def _patience(self) -> timedelta | None:
+        """How long the parts of a record, or the readings of a bucket, may take to arrive."""
+        if self._every is not None:
+            return self._every + self._settings.wait
+        return self._settings.readings_wait
+
     def _row(self, reading: Reading, arrived: datetime) -> dict[str, Any]:
         time = reading.time
         if self._settings.time is None:
-            # The time of arrival is the key: no two may be equal, even if the clock steps back.
+            # The time of arrival is the key: no two times may be equal, even if the clock steps
+            # back.
             time = arrived if self._newest is None else max(arrived, self._newest + _LEAST_STEP)
             self._newest = time
         key = reading.key if self._settings.key is not None else time
@@ -185,7 +193,7 @@ def _shown(delivery: Delivery) -> str:
 
 
 def _beginnings(times: npt.NDArray[np.datetime64], every: timedelta) -> list[datetime | str]:
-    """Return for each of N times the beginning of its record; a reason if the time is unusable.
+    """Return for each of N times the beginning of its record; for an unusable time, the reason.
 
     >>> _beginnings(np.array(["2026-03-01T10:00:07", "NaT"], "datetime64[us]"), timedelta(seconds=5))
     [datetime.datetime(2026, 3, 1, 10, 0, 5, tzinfo=datetime.timezone.utc), 'no_time']

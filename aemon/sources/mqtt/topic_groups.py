@@ -14,10 +14,10 @@ from aemon.sources.guesses import guess_entity, guess_time
 from aemon.sources.json_values import UnreadableMessageError, document_of, text_of
 
 if TYPE_CHECKING:
-    from aemon.sources.mqtt.looking import Topic
+    from aemon.sources.mqtt.broker_listening import Topic
 
 _MOST_NAMED = (
-    40  # maximum columns listed by topic; more columns are written as the level that names them
+    40  # maximum columns listed by topic; for more columns, the level that names them is written
 )
 _MOST_DEPTH = 4  # levels of objects within objects
 _ALIKE = 0.5  # least share of members that two messages of one kind have in common
@@ -32,15 +32,15 @@ class TopicGroup:
     Attributes:
         topic: a filter that matches all the topics.
         topics: names of the topics.
-        values: value for the key `topics` of the source; empty if no value can be read.
+        values: entries for the key `topics` of the source; empty if no message can be read.
         count: number of messages.
         arrivals: times of arrival of the messages, for each topic.
-        entity_level: level of the topic that names the entity; None if no level does.
+        entity_level: level of the topic that names the entity; None if no level names it.
         entity_path: JSON path of the value that names the entity; None if there is no such value.
         entities: names of the entities seen.
         time_path: JSON path of the event time; None if there is no event time.
         time_because: reason for the guess of the event time.
-        table: JSON messages as a table, with a column for each member; None if they are not JSON.
+        table: JSON messages as a table, with a column for each member; None for other messages.
     """
 
     topic: str

@@ -64,5 +64,5 @@ class TopicFilter:
         return all(level in (ANY_LEVEL, given) for level, given in zip(levels, topic, strict=False))
 
     def always_has(self, level: int) -> bool:
-        """Return whether every matching topic has the level with a number, counted from 0."""
+        """Return whether every matching topic has the level `level`, counted from 0."""
         return level < len(self.levels) - (self.levels[-1] == ALL_BELOW)

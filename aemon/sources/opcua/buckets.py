@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-MOST_AHEAD = timedelta(hours=1)  # if a value is further ahead of the clock, its time is wrong
+MOST_AHEAD = timedelta(
+    hours=1
+)  # if a value is further ahead of the clock than this, its time is wrong
 MOST_AT_ONCE = 10_000  # maximum buckets closed at once; if more are due, the machine slept
 
 Cell = tuple[str, str]
@@ -98,7 +100,7 @@ class Buckets:
         return ""
 
     def close(self, now: datetime) -> Iterator[Bucket]:
-        """Yield the buckets that are over, oldest first; each bucket is yielded once."""
+        """Yield the buckets that have ended, oldest first; each bucket is yielded once."""
         if self._next is not None and now - self._next > MOST_AT_ONCE * self._every:
             self._next = self._begin_of(now)  # this machine slept
             for begin in sorted(one for one in self._open if one < self._next):

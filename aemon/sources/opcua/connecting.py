@@ -1,4 +1,4 @@
-"""The client of a server, with certificates, and the library's errors as errors of aemon."""
+"""Makes the client of an OPC UA server, and converts errors of the library to errors of aemon."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -27,8 +27,8 @@ _MODES = {
     "sign_and_encrypt": ua.MessageSecurityMode.SignAndEncrypt,
 }
 _USER = "check user and password, and that the server allows this user"
-_CERTIFICATE = "let the server trust aemon's certificate, and check that cert_file is still valid"
-_POLICY = "check which security and policy the server offers, and that server_cert_file is its own"
+_CERTIFICATE = "set the server to trust aemon's certificate, and check that cert_file is valid"
+_POLICY = "set the security and policy that the server offers, and its own server_cert_file"
 _REFUSALS: dict[type[Exception], str] = {
     uaerrors.BadUserAccessDenied: _USER,
     uaerrors.BadIdentityTokenInvalid: _USER,

@@ -27,7 +27,7 @@ from aemon.threads import start_thread
 MOST_RECORDS = 20_000  # maximum records that wait for `take`
 MOST_SET_ASIDE = 1_000
 MOST_OPEN = 1_000_000  # maximum values in buckets that are not closed; more values show a fault
-CLOSE_SECONDS = 1.0  # time between two checks whether a bucket is over
+CLOSE_SECONDS = 1.0  # time between two checks whether a bucket has ended
 LONGEST_PAUSE_SECONDS = 30.0  # maximum pause between tries to connect: 1 s, 2 s, 4 s, ...
 STOP_SECONDS = 15.0
 NO_NODE = "no_node"
@@ -112,7 +112,7 @@ class Listener:
                 await self._listen(end)
             except AemonError as error:
                 self.problem = error
-            except Exception as error:  # noqa: BLE001 -- the thread must live on
+            except Exception as error:  # noqa: BLE001 -- the thread must continue
                 self.problem = problem_of(error, self._settings)
             pause = 1.0 if self.is_connected else min(2 * pause, LONGEST_PAUSE_SECONDS)
             self.is_connected = False
@@ -168,7 +168,7 @@ class Listener:
         self.is_connected = True
 
     def put(self, node: Node, cell: Cell, data: ua.DataValue, *, first: bool) -> None:
-        """Add a value of a node to the buckets; set it aside if it cannot be used.
+        """Add a value of a node to the buckets, or set the value aside if it cannot be used.
 
         Raises:
             SourceError: more than `MOST_OPEN` values wait for buckets.
@@ -225,7 +225,7 @@ class _Values:
         self._known.add(node)
         try:
             self._listener.put(node, self._cells[node], data.monitored_item.Value, first=first)
-        except Exception as error:  # noqa: BLE001 -- the library would only log it
+        except Exception as error:  # noqa: BLE001 -- the library would only log the error
             self._give_up(error)
 
     def status_change_notification(self, status: ua.StatusChangeNotification) -> None:

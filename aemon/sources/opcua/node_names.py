@@ -17,7 +17,7 @@ class NodeName:
         uri: URI of the identifier's namespace; empty if the index is given.
         index: index of the identifier's namespace.
         name: the identifier, such as `s=Pump1.Flow`; empty if there is a path.
-        path: browse names from the level below the Objects folder on; + means any name.
+        path: browse names, starting at the level below the Objects folder; `+` means any name.
     """
 
     uri: str = ""
@@ -26,7 +26,7 @@ class NodeName:
     path: tuple[str, ...] = ()
 
     def always_has(self, level: int) -> bool:
-        """Return whether the name is a path that has the level with a number, counted from 0."""
+        """Return whether the name is a path that has the level `level`, counted from 0."""
         return level < len(self.path)
 
 

@@ -1,4 +1,4 @@
-"""Opening a source of kind opcua; its client library is an extra of aemon."""
+"""Opens a source of kind opcua; its client library is an extra of aemon."""
 
 from typing import TYPE_CHECKING
 

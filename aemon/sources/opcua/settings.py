@@ -45,7 +45,7 @@ Column = Annotated[str, Field(min_length=1, pattern=r"^[^$]")] | Level
 
 
 class OpcUaSource(SourceSettings):
-    """Values of an OPC UA server, which reports their changes."""
+    """Values of an OPC UA server; the server reports each change of a value."""
 
     opened_by: ClassVar[str] = "aemon.sources.opcua.opening:open_source"
     is_stream: ClassVar[bool] = True
@@ -58,9 +58,9 @@ class OpcUaSource(SourceSettings):
         dict[Annotated[str, AfterValidator(_name)], Column],
         Field(min_length=1, max_length=MOST_NAMES),
     ] = Field(
-        description="nodes and the column of each: nsu=http://plant.example/;s=Flow, or a path of "
-        "browse names below the Objects folder, Plant/+/Flow. A number is the level of the path that "
-        "names the column"
+        description="column for each node. A node is an identifier, nsu=http://plant.example/;"
+        "s=Flow, or a path of browse names below the Objects folder, Plant/+/Flow. A number in "
+        "place of a column is the level of the path, counted from 0, that names the column"
     )
     entity: Level | None = Field(
         None,
@@ -69,18 +69,20 @@ class OpcUaSource(SourceSettings):
     )
     bucket: Duration = Field(
         timedelta(seconds=1),
-        description="length of the time that makes one record, with the last value of each node",
+        description="length of the period that makes one record with the last value of each node",
     )
     wait: Duration = Field(
-        timedelta(seconds=2), description="wait after a bucket's end for values that arrive late"
+        timedelta(seconds=2),
+        description="how long aemon waits for late values after the end of a bucket",
     )
     hold: Duration | None = Field(
         None,
-        description="how long a value counts that the server does not report again; default as long as "
-        "the connection lasts, because a server reports only changes",
+        description="how long a value counts if the server reports no newer value; default: until "
+        "the connection ends, because a server reports only changes",
     )
     time: Literal["source", "server", "arrival"] = Field(
-        "source", description="time of a value: the device's, the server's, or that of arrival"
+        "source",
+        description="which time a value has: the time of its device, of the server, or of arrival",
     )
     security: Literal["none", "sign", "sign_and_encrypt"] = Field(
         "none", description="how messages are protected"
@@ -89,18 +91,20 @@ class OpcUaSource(SourceSettings):
         "Basic256Sha256", description="security policy, if messages are protected"
     )
     cert_file: FileBeside | None = Field(
-        None, description="aemon's certificate, as PEM or DER; its URI is that of the application"
+        None, description="aemon's certificate, as PEM or DER; its URI is the application's URI"
     )
     key_file: FileBeside | None = Field(None, description="key of cert_file")
     server_cert_file: FileBeside | None = Field(
-        None, description="certificate of the server, the only one that is trusted"
+        None, description="certificate of the server; no other certificate is trusted"
     )
     user: str | None = Field(None, description="user, if the server asks for one")
     password: SecretStr | None = Field(
-        None, description="password of the user, ${file:opcua.password}"
+        None, description="password of the user, such as ${file:opcua.password}"
     )
     clear_text_password: bool = Field(
-        False, description="allow user and password without encryption: others can read them"
+        False,
+        description="whether user and password may be sent without encryption; others can then "
+        "read both",
     )
 
     @model_validator(mode="after")

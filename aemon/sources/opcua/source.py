@@ -16,7 +16,7 @@ _TIME, _KEY, _ENTITY = "$time", "$key", "$entity"
 
 
 class OpcUa:
-    """A stream with a record of each entity for each bucket of time while it is connected."""
+    """A stream of records: one for each entity and bucket while the server is connected."""
 
     roles = Roles(time=_TIME, key=_KEY, entity=_ENTITY)
 
@@ -56,7 +56,7 @@ class OpcUa:
         return f"{settings.url}: {names}, security {settings.security}{warning}"
 
     def close(self) -> None:
-        """Disconnect; a bucket that is not over makes no record."""
+        """Disconnect; a bucket that has not ended makes no record."""
         self._listener.close()
 
 

@@ -35,7 +35,7 @@ async def find_nodes(client: Client, settings: OpcUaSource) -> Found:
     """Find the nodes that the settings name.
 
     Raises:
-        SourceConfigError: the server has none of the nodes, or too many.
+        SourceConfigError: the server has none of the nodes, or more than `MOST_NODES`.
     """
     namespaces = await client.get_namespace_array()
     cells: dict[Node, Cell] = {}
@@ -94,7 +94,8 @@ async def subscribe(
     if len(refused) == len(nodes):
         raise SourceConfigError(
             f"the OPC UA server {settings.url} refuses all nodes: {', '.join(refused[:10])}",
-            todo="correct the names under nodes, and check that the user may read them",
+            todo="correct the names under nodes, and check that the user has permission to "
+            "read the nodes",
         )
     return subscription, tuple(refused)
 
@@ -125,6 +126,6 @@ async def _follow(
             if len(further) > MOST_NODES:
                 break
         if not further:
-            return [], f"no node {level} at its level; {there(set(seen), level)}"
+            return [], f"no node {level} at this level; {there(set(seen), level)}"
         reached = further
     return reached, ""

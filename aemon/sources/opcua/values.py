@@ -46,7 +46,7 @@ def value_of(data: ua.DataValue) -> Any:
 
 
 def time_of(data: ua.DataValue, whose: str, now: datetime) -> datetime:
-    """Return the time since which a value holds, in UTC; the time of arrival if none is given."""
+    """Return the time since which a value holds, in UTC; without a time, the time of arrival."""
     if whose == "arrival":
         return now
     times = [data.SourceTimestamp, data.ServerTimestamp]

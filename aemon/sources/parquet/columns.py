@@ -41,7 +41,7 @@ def as_table(arrow: Any, names: Sequence[str], as_text: Sequence[str]) -> pd.Dat
     Args:
         arrow: the table.
         names: the needed columns; columns that the table lacks are left out.
-        as_text: columns of identifiers: whole numbers become text with all digits.
+        as_text: columns of identifiers, whose whole numbers become text with all digits.
     """
     while any(pa.types.is_struct(_storage(field.type)) for field in arrow.schema):
         arrow = pa.table(

@@ -21,7 +21,7 @@ BROKEN = (pa.ArrowException, OSError, EOFError)
 """The errors that pyarrow raises for an unreadable file."""
 
 NEAR_BYTES, FAR_BYTES = 1 << 16, 1 << 18
-"""Bytes of a column in one read: from a local disk, and from a remote file system."""
+"""Number of bytes of a column in one read, from a local disk and from a remote file system."""
 
 _END_BYTES = 8  # the footer's length and the magic number
 _SAMPLE_BYTES = 65_536
@@ -38,7 +38,7 @@ class Footer:
     Attributes:
         rows: number of records in the file.
         groups: number of records in each row group.
-        columns: the readable columns; members of structures as `motor.current`.
+        columns: the readable columns; a member of a structure has a name such as `motor.current`.
         top: the names of all top-level columns of the file.
         left_out: columns that cannot be read, such as lists and maps.
         mark: a hash that identifies the content of the file.
@@ -68,7 +68,7 @@ def read_footer(path: FilePath) -> Footer:
     """Return the footer of a file.
 
     Raises:
-        IncompleteError: the file has no footer: the file is still being written, or is damaged.
+        IncompleteError: the file has no footer, because it is still being written or is damaged.
         SourceConfigError: the file is not a Parquet file, is encrypted, has too many columns, or
             two columns of the same name.
         SourceError: the file cannot be read.
@@ -91,7 +91,7 @@ def read_footer(path: FilePath) -> Footer:
 
 
 def open_parquet(path: FilePath) -> Any:
-    """Open a Parquet file in a way that reading needs little memory.
+    """Open a Parquet file so that reading needs little memory.
 
     Raises:
         Exception: one of `BROKEN`.
@@ -112,7 +112,7 @@ def damaged(path: FilePath, error: BaseException) -> IncompleteError:
     return IncompleteError(
         f"{path} cannot be read as Parquet, or not yet: {why}",
         todo="write files under another name, such as .tmp, and rename them once they are complete; "
-        "replace a damaged one",
+        "replace a damaged file",
     )
 
 
@@ -128,7 +128,9 @@ def _footer_of(path: FilePath, parquet: Any, mark: str) -> Footer:
             todo="give every column its own name",
         )
     if len(names) > MOST_COLUMNS:
-        raise SourceConfigError(f"{path}: {len(names):,} columns, and at most {MOST_COLUMNS:,}")
+        raise SourceConfigError(
+            f"{path}: {len(names):,} columns, and at most {MOST_COLUMNS:,} can be read"
+        )
     return Footer(
         rows=metadata.num_rows,
         groups=tuple(metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)),
@@ -146,7 +148,7 @@ def _repeats(names: list[str]) -> bool:
 def _mark_of(path: FilePath, file: BinaryIO) -> str:
     """Return a hash that identifies the content of a file, from its footer and samples of data.
 
-    Without statistics, two files with different data may have equal footers.
+    The samples are needed: without statistics, files with different data may have equal footers.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)

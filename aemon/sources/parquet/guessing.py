@@ -35,7 +35,9 @@ def guess_files(path: FilePath) -> Guesses:
 
     files = find_files(path, ENDINGS)
     if not files.read:
-        raise SourceConfigError(f"{path} holds no Parquet file", todo="name a folder that does")
+        raise SourceConfigError(
+            f"{path} holds no Parquet file", todo="set the path to a folder with Parquet files"
+        )
     first = next(iter(files.read.values()))
     footer = read_footer(first)
     reader = RowReader(first, footer, footer.top, 0)

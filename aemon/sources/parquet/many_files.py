@@ -1,4 +1,4 @@
-"""Read the footers and the rows of the Parquet files that a path names."""
+"""Reads the footers and the rows of the Parquet files that a path names."""
 
 from dataclasses import dataclass
 

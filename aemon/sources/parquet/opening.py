@@ -1,4 +1,4 @@
-"""Open a source of kind parquet, which needs the library pyarrow (aemon[parquet])."""
+"""Opens a source of kind parquet, which needs the library pyarrow (aemon[parquet])."""
 
 from typing import TYPE_CHECKING
 

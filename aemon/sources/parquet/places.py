@@ -8,7 +8,10 @@ from aemon.errors import SourceConfigError
 from aemon.frame import printable
 
 MOST_MISSING = 1_000
-"""A position keeps places of this many missing files, the newest: the files may come back."""
+"""A position keeps the places of at most this many missing files, because a file may come back.
+
+The files with the newest records are kept.
+"""
 
 _FILES, _ORDER = "parquet", "order"
 
@@ -87,8 +90,8 @@ def _place_of(fields: list[Any]) -> Place:
 
 def _unknown(position: str) -> SourceConfigError:
     return SourceConfigError(
-        "the store does not say how far was read: watermarks.position is "
+        "the store does not show how far the files were read: watermarks.position is "
         f"{printable(position)[:60]!r}",
-        todo="delete the monitor's row of `watermarks`: all records are then read again, and none "
-        "is judged twice",
+        todo="delete the monitor's row of `watermarks`: all records are then read again, and no "
+        "record is judged twice",
     )

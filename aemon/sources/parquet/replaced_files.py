@@ -13,7 +13,7 @@ from aemon.sources.parquet.footers import Footer
 from aemon.sources.parquet.places import MOST_MISSING, Place
 
 _log = logging.getLogger(__name__)
-_MOST_COMPARED = 100  # rows with the time of the last read record
+_MOST_COMPARED = 100  # maximum rows compared of those with the time of the last read record
 
 TimesOf = Callable[[str], npt.NDArray[np.datetime64]]
 MarkOf = Callable[[str, int], str]
@@ -95,7 +95,7 @@ class Starts:
             return place._replace(mark=footer.mark), ""
         row = self._row_of_last(name, footer, place)
         if row is not None and row + 1 <= place.rows:
-            _log.info("%s was replaced; it is read on after row %d", path, row + 1)
+            _log.info("%s was replaced; reading continues after row %d", path, row + 1)
             shift = place.shift + place.rows - (row + 1)
             return place._replace(mark=footer.mark, rows=row + 1, shift=shift), ""
         if not self._keyed:
@@ -119,15 +119,18 @@ class Starts:
         )
 
     def _refuse_known(self, name: str, path: FilePath, place: Place, *, above: bool) -> None:
-        """Refuse a file with rows added above read rows, or with records before the newest read.
+        """Raise an error if some records of a replaced file may already be judged.
+
+        This is so if rows were added above read rows, or if the file has times before the newest
+        read record.
 
         Raises:
             SourceConfigError: some of the records may already be judged.
         """
         if above:
             raise SourceConfigError(
-                f"{path}: rows were added above rows that were read, and only rows after "
-                "these are read",
+                f"{path}: rows were added above rows already read; the added rows are not read, "
+                "because reading continues after the last row read",
                 todo=f"write new records at the end; or {KNOW_BY_KEY}",
             )
         times = self._times_of(name)
@@ -141,6 +144,6 @@ class Starts:
 
 
 def _next_generation(name: str, places: Mapping[str, Place]) -> int:
-    """Return the generation for a file of this name without known records; the first is 0."""
+    """Return the generation of a new file: 0, or the last generation of its name plus 1."""
     known = [place.generation for at, place in places.items() if (place.name or at) == name]
     return max(known, default=-1) + 1

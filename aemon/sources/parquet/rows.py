@@ -13,7 +13,7 @@ ROWS_AT_ONCE = 10_000
 class RowReader:
     """An open Parquet file with a current row.
 
-    Only the needed columns are read, and no row group that ends before the current row.
+    Only the needed columns are read. Row groups that end before the current row are skipped.
 
     Args:
         path: path of the file.

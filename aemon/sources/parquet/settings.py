@@ -10,7 +10,9 @@ from aemon.sources.csv.settings import FromPath
 from aemon.sources.file_systems.settings import PathOrAddress, StoredFiles
 
 ENDINGS = (".parquet", ".parq", ".pq")
-"""Endings of the files read in a folder, in upper or lower case; a pattern may name other files."""
+"""Only files with these endings, in upper or lower case, are read in a folder; a pattern may name
+other files.
+"""
 
 
 class ParquetSource(StoredFiles):
@@ -37,7 +39,7 @@ class ParquetSource(StoredFiles):
         None,
         min_length=1,
         description="columns to read in addition to time, key and entity; other columns are not "
-        "read from the disk; default all",
+        "read from the disk; default all columns",
     )
-    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+    timezone: TimeZone = Field("UTC", description="zone of event times that have no zone")
     time_format: TimeFormat | None = Field(None, description=FORMAT)

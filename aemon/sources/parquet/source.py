@@ -12,8 +12,8 @@ import pandas as pd
 from aemon.errors import SourceConfigError
 from aemon.frame import Roles
 from aemon.records import Watermark
-from aemon.sources.csv.telling_apart import MOST_COMPARED, RECORDS_COMPARED, sample_of
-from aemon.sources.csv.telling_apart import check_apart as check_samples
+from aemon.sources.csv.distinct_files import MOST_COMPARED, RECORDS_COMPARED, sample_of
+from aemon.sources.csv.distinct_files import check_apart as check_samples
 from aemon.sources.file_systems.opening import FilePath, close_path, open_path
 from aemon.sources.parquet.footers import Footer, IncompleteError
 from aemon.sources.parquet.many_files import ManyFiles
@@ -27,9 +27,10 @@ from aemon.sources.source import Fetched
 from aemon.sources.time_writing import Writing, dates_alone, writing_of
 
 MOST_LOOKED_BACK = 20
-"""Number of last files of which `newest`, without a watermark, reads at least one record.
+"""Without a watermark, `newest` reads at least one record from each of this many last files.
 
-The place of a file needs a record, so that a replacement of the file is recognised.
+The place of a file keeps the fingerprint of a record, which shows later whether the file was
+replaced.
 """
 
 
@@ -61,7 +62,7 @@ class ParquetFiles:
         return self._tables.roles
 
     def hides(self, _mark: Watermark | None) -> bool:
-        """Return False: no late record is missed, because files are read in their own order."""
+        """Return False: late records are found, because a watermark holds places, not a time."""
         return False
 
     def recognises(self, mark: Watermark) -> bool:
@@ -162,10 +163,10 @@ class ParquetFiles:
         except SourceConfigError as error:
             raise SourceConfigError(
                 error.message,
-                todo="if each file is of another thing, take the entity from the file's name, "
-                "entity: {from_path: '(.+)\\.parquet'}, or from a column, entity: NAME; if the "
+                todo="if each file is of a different thing, take the entity from the file's name "
+                "(entity: {from_path: '(.+)\\.parquet'}) or from a column (entity: NAME); if the "
                 "files are parts of one table or repeat records, name the column that identifies "
-                "a record, key: NAME",
+                "a record (key: NAME)",
             ) from None
         self._checked_names = tuple(names)
 
@@ -214,9 +215,9 @@ class ParquetFiles:
                     break
 
     def _shared(self, names: list[str]) -> Iterator[tuple[str, float]]:
-        """Yield each file with the largest share of the remaining records that it may give.
+        """Yield each file with the largest share of the remaining records that the file may give.
 
-        The share is 1, which means all. If each file belongs to another entity, the share is 1
+        The share is 1, which means all. If each file has its own entity, the share is 1
         divided by the number of files left, so that every entity gets records.
         """
         for count, name in enumerate(names):
@@ -280,7 +281,7 @@ class ParquetFiles:
     def _fetched(
         self, read: "Reading", footers: dict[str, Footer], given: Watermark | None, *, more: bool
     ) -> Fetched:
-        """Return the collected records and a new watermark, which is `given` without records."""
+        """Return the collected records with a new watermark, or with `given` if there are none."""
         if any(len(table) for table in read.tables):
             table, times = joined(read.tables), np.concatenate(read.times)
             moment = last_time(times)

@@ -35,9 +35,10 @@ class Tables:
         settings: names of the columns of time, key and entity, and other columns to read.
 
     Attributes:
-        roles: the columns of time, key and entity; the order of day and month is added once known.
+        roles: the columns of time, key and entity; the order of day and month is added once it is
+            known.
         keyed: whether a column identifies the records.
-        by_file: whether each file belongs to another entity.
+        by_file: whether each file has its own entity.
         required: the columns that every file must hold.
     """
 
@@ -162,7 +163,7 @@ def _shown(value: object) -> str:
 
 
 def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return all tables as one table; a column that a table lacks is missing in its rows."""
+    """Return all tables as one table; cells of columns that a table lacks are missing."""
     some = [table for table in tables if len(table)]
     if len(some) == 1:
         return some[0]

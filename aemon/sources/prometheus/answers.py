@@ -24,7 +24,7 @@ _TOO_MANY = ("too many samples", "maximum resolution", "too many points", "excee
 
 
 class TooMuchError(Exception):
-    """A query asks for more at once than the server returns; a shorter range may work."""
+    """A query asks for more data than one answer may hold; a shorter range may work."""
 
     def __init__(self, error: AemonError) -> None:
         super().__init__(error.message)
@@ -104,7 +104,8 @@ def unreachable(error: Exception, what: str, settings: PrometheusSource) -> Aemo
     if isinstance(error, ssl.SSLCertVerificationError):
         return SourceConfigError(
             f"{where}: the server's certificate is not trusted: {error.verify_message}",
-            todo="set ca_file to the certificates that sign it",
+            todo="set ca_file to the certificate of the authority that issued the server's "
+            "certificate",
         )
     text = (error.strerror if isinstance(error, OSError) else "") or str(error)
     return SourceError(f"{where}: {shown(text or type(error).__name__, settings)}")
@@ -148,7 +149,8 @@ def _refusal(reply: Reply, document: Any, what: str, settings: PrometheusSource)
         )
         return SourceConfigError(
             f"{place(settings)}: HTTP {status}: the server redirects {shown(to, settings)}",
-            todo="correct the url: aemon follows no redirection, which would pass on credentials",
+            todo="correct the url: aemon does not follow a redirection, because the other server "
+            "would get the credentials",
         )
     if any(words in reason for words in _TOO_MANY) or status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return TooMuchError(
@@ -159,7 +161,7 @@ def _refusal(reply: Reply, document: Any, what: str, settings: PrometheusSource)
         )
     if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY} and reason:
         return SourceConfigError(
-            f"{where}: the query fails{detail}", todo="try it in the server's own page"
+            f"{where}: the query fails{detail}", todo="try the query on the server's own page"
         )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in {
         HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT
@@ -171,7 +173,7 @@ def _refusal(reply: Reply, document: Any, what: str, settings: PrometheusSource)
 def _no_api(what: str, settings: PrometheusSource) -> SourceConfigError:
     return SourceConfigError(
         f"{place(settings)}: {what}: there is no Prometheus API",
-        todo="url is the address before /api/v1, such as http://mimir.example/prometheus",
+        todo="set url to the address before /api/v1, such as http://mimir.example/prometheus",
     )
 
 

@@ -1,4 +1,4 @@
-"""Queries to a server: its time, values at ranges of steps, and the steps that have data."""
+"""Asks a server for its time, for values at ranges of steps, and for the steps that have data."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,14 +24,14 @@ from aemon.sources.prometheus.steps import Steps
 from aemon.threads import thread_errors
 
 AT_ONCE = 6
-"""Queries sent at once: by default a server evaluates at most 20, and it has other clients."""
+"""Number of queries sent at the same time; a server evaluates, by default, 20 for all clients."""
 
 MOST_POINTS = 11_000
-"""Maximum steps of one query: Prometheus refuses more."""
+"""Maximum number of steps in one query: Prometheus refuses more steps."""
 
 COMBINED_STEPS, MOST_COMBINED = 60, 200
-"""Limits for one combined query in place of many: its steps and the queries in it. Joining series
-costs the server time for each query and step; for few steps only, a request costs more."""
+"""Queries are combined into one query up to this number of steps and of queries. To join series,
+the server needs time for each query and step, so combining is faster only for few steps."""
 
 _NUMBER = "aemon_query"
 
@@ -71,7 +71,7 @@ class Server:
             AemonError: the same errors as `ranges`.
         """
         answer = self._look(query)
-        with self._understood("a look"):
+        with self._understood("a query"):
             return [(dict(one["metric"]), float(one["value"][1])) for one in answer.series]
 
     def moments(self, selector: str) -> list[float]:
@@ -81,12 +81,12 @@ class Server:
             AemonError: the same errors as `ranges`.
         """
         answer = self._look(selector)
-        with self._understood("a look"):
+        with self._understood("a query"):
             return sorted(float(moment) for one in answer.series for moment, _ in one["values"])
 
     def _look(self, query: str) -> Answer:
-        reply = self._reply("query", {"query": query}, "a look")
-        return answer_of(reply, "a look", self._settings)
+        reply = self._reply("query", {"query": query}, "a query")
+        return answer_of(reply, "a query", self._settings)
 
     def ranges(
         self, queries: Mapping[str, str], steps: Steps, made_of: Callable[[str, Answer], _Made]
@@ -110,7 +110,7 @@ class Server:
             try:
                 answers = self._combined(queries, steps)
             except (SourceConfigError, TooMuchError):
-                made = self._separately(queries, steps, made_of)  # its error names the query
+                made = self._separately(queries, steps, made_of)  # an error then names the query
                 self._combines = False
                 return made
             return [self._made("all queries", made_of, name, answers[name]) for name in queries]
@@ -138,7 +138,7 @@ class Server:
                 one.cancel()
 
     def _combined(self, queries: Mapping[str, str], steps: Steps) -> dict[str, Answer]:
-        """Send all queries as one query; a label of each series has the number of its query."""
+        """Send all queries as one query; a label of each series then holds its query's number."""
         # A query may end with a comment; a line end closes the comment.
         parts = (
             f'label_replace((\n{query}\n), "{_NUMBER}", "{number}", "", "")'
@@ -169,14 +169,14 @@ class Server:
         except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
             raise SourceError(
                 f"{place(self._settings)}: {what}: the answer is not in the form of Prometheus",
-                todo="look at it with curl: a proxy in between may change it",
+                todo="look at the answer with curl: a proxy may have changed it",
             ) from None
 
     def holds(self, queries: Mapping[str, str], steps: Steps) -> list[int] | None:
         """Return the positions, from 0, of the steps at which at least one query has data.
 
-        Return None if the server cannot find these steps by one query; scalar queries are an
-        example.
+        Return None if the server cannot find these steps, for example because a query returns a
+        scalar.
 
         Raises:
             SourceError: trying again may help.
@@ -195,7 +195,7 @@ class Server:
             return None
 
     def close(self) -> None:
-        """Close all connections and threads; waiting for an answer then fails with an error."""
+        """Close all connections and threads; a thread that waits for an answer gets an error."""
         connections, self._connections = self._connections, None
         pool, self._pool = self._pool, None
         if connections is not None:
@@ -211,9 +211,9 @@ class Server:
             "end": str(steps.last),
             "step": str(steps.seconds),
             "timeout": f"{settings.timeout.total_seconds():g}s",
-            "nocache": "1",  # for VictoriaMetrics: late samples must be seen
+            "nocache": "1",  # for VictoriaMetrics: its cache may lack late samples
         }
-        if not settings.partial:  # for Thanos and VictoriaMetrics; other servers ignore it
+        if not settings.partial:  # for Thanos and VictoriaMetrics; other servers ignore this
             form |= {"partial_response": "false", "deny_partial_response": "1"}
         return answer_of(self._reply("query_range", form, what), what, settings)
 

@@ -18,7 +18,7 @@ from aemon.sources.prometheus.settings import PrometheusSource
 MOST_ANSWER = 32_000_000  # bytes of an answer, unpacked
 _PIECE = 1 << 17
 _HERE = ("localhost", "127.0.0.1", "::1")
-"""Hosts for which compressing an answer costs more than sending it."""
+"""Hosts for which compressing an answer costs more than sending the answer uncompressed."""
 
 
 class TooLargeError(Exception):
@@ -83,7 +83,7 @@ class Connections:
             return reply
 
     def close(self) -> None:
-        """Close all connections; threads that wait for an answer get an error at once."""
+        """Close all connections; threads that wait for an answer get an error immediately."""
         self._closed = True
         self._close_idle()
         with self._lock:
@@ -107,13 +107,13 @@ class Connections:
         else:
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
             connection.request("POST", target, body=form, headers=self._headers() | kind)
-        sock = connection.sock  # the response keeps it if the server ends the connection
+        sock = connection.sock  # the response keeps the socket if the server ends the connection
         sock.settimeout(_left(deadline))
         response = connection.getresponse()
         body = _read(response, sock, deadline)
         headers = {name.lower(): value for name, value in response.getheaders()}
         stays_open = not response.will_close
-        response.close()  # without it the connection accepts no further request
+        response.close()  # without this call, the connection accepts no further request
         return Reply(status=response.status, headers=headers, body=body), stays_open
 
     def _headers(self) -> dict[str, str]:
@@ -195,7 +195,7 @@ def _read(response: HTTPResponse, sock: socket.socket, deadline: float) -> bytes
         if size > MOST_ANSWER:
             raise TooLargeError
     if response.length or (unpack is not None and not unpack.eof):  # the rest is missing
-        raise HTTPException("the answer ends before its end")
+        raise HTTPException("the answer is incomplete")
     return b"".join(pieces)
 
 

@@ -1,4 +1,4 @@
-"""Guesses for a Prometheus server: a monitor for each job, with queries for the job's metrics."""
+"""A guessed monitor for each job of a Prometheus server, with queries for the job's metrics."""
 
 import re
 from collections.abc import Sequence

@@ -27,7 +27,7 @@ def time_of_mark(mark: Watermark) -> datetime:
         ValueError: the watermark has no time, so a different source wrote the watermark.
     """
     if mark.event_time is None:
-        raise ValueError("a watermark of Prometheus has a time")
+        raise ValueError("a watermark of Prometheus must have a time")
     return mark.event_time
 
 
@@ -42,7 +42,7 @@ def entity_of(mark: Watermark) -> str | None:
 
 
 def without_read(table: pd.DataFrame, after: Watermark | None) -> pd.DataFrame:
-    """Return a table without the records up to a watermark; they were read before."""
+    """Return a table without the records up to a watermark, which were read before."""
     if after is None or ENTITY not in table or not len(table):
         return table
     entity = entity_of(after)

@@ -59,7 +59,8 @@ def series_of(
         if "values" not in one:
             raise SourceConfigError(
                 f"query {name} returns histograms, but a column holds numbers",
-                todo="make a number of each: histogram_quantile(0.9, ...), histogram_avg(...)",
+                todo="make one number of each histogram: histogram_quantile(0.9, ...), "
+                "histogram_avg(...)",
             )
         entity = _label(settings.entity, labels, name) if settings.entity else ""
         column = _label(settings.columns, labels, name) if settings.columns else name
@@ -121,11 +122,11 @@ def _columns(found: Sequence[Series], settings: PrometheusSource) -> list[str]:
     by_label = settings.columns is not None
     names = sorted({one.column for one in found}) if by_label else list(settings.queries)
     for name in {TIME, KEY, ENTITY} & set(names):
-        raise SourceConfigError(f"{name} cannot be a column's name", todo="choose another one")
+        raise SourceConfigError(f"{name} cannot be a column's name", todo="choose another name")
     if len(names) > MOST_COLUMNS:
         raise SourceConfigError(
             f"the label {settings.columns} makes {len(names)} columns; the maximum is {MOST_COLUMNS}",
-            todo="make it the entity, or aggregate in the query",
+            todo="make this label the entity, or aggregate in the query",
         )
     return names
 
@@ -137,7 +138,7 @@ def _label(label: str, labels: Mapping[str, str], name: str) -> str:
     others = ", ".join(sorted(set(labels) - {_NAME})) or "none"
     raise SourceConfigError(
         f"query {name} returns a series without the label {label}; its labels: {others}",
-        todo=f"keep the label, as `by ({label})` does, or name another one",
+        todo=f"keep the label, as `by ({label})` does, or name another label",
     )
 
 
@@ -163,5 +164,5 @@ def _check_no_overlap(one: Series, other: Series, steps: Steps, settings: Promet
         + (f" of {one.entity}" if one.entity else "")
         + f" at {np.datetime64(steps.first + int(both[0]) * steps.seconds, 's')}Z: {differences}",
         todo=f"aggregate, such as sum{by} (...) or max{by} (...)"
-        + (f"; choose one, {chosen[0]}=...; or make {chosen[0]} the entity" if chosen else ""),
+        + (f"; or select {chosen[0]}=...; or make {chosen[0]} the entity" if chosen else ""),
     )

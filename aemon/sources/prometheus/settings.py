@@ -30,7 +30,7 @@ def _whole_seconds(step: timedelta) -> timedelta:
 def _base(url: str) -> str:
     parts = urlsplit(checked_url(url))
     if parts.query or parts.fragment:
-        raise ValueError("is the address before /api/v1, without ? or #")
+        raise ValueError("must be the address before /api/v1, without ? or #")
     return url.rstrip("/").removesuffix("/api/v1")
 
 
@@ -52,7 +52,7 @@ class PrometheusSource(ReadingsSettings):
     )
     step: Annotated[Duration, AfterValidator(_whole_seconds)] = Field(
         timedelta(minutes=1),
-        description="time between two records; queries are evaluated at its multiples",
+        description="time between two records; queries are evaluated at multiples of this time",
     )
     queries: dict[str, str] = Field(
         min_length=1, description="name -> PromQL; each query is a column of that name"
@@ -63,17 +63,18 @@ class PrometheusSource(ReadingsSettings):
         "instance: one record for each entity and step",
     )
     columns: str | None = Field(
-        None, description="with one query: label whose values are the names of the columns"
+        None,
+        description="if there is only one query: the label whose values become the column names",
     )
     delay: Duration = Field(
         timedelta(seconds=30),
-        description="wait after a step before it is read, because scrapes and remote writes come "
-        "late",
+        description="how long after its time a step is read, because samples of scrapes and remote "
+        "writes arrive late",
     )
     history: Duration = Field(
         timedelta(days=30),
-        description="how far back the first training and its records may reach; steps that the "
-        "server no longer holds are passed over",
+        description="how far back the records of the first training may reach; steps that the "
+        "server no longer holds are skipped",
     )
     partial: bool = Field(False, description="accept answers that lack the data of some servers")
     timeout: Duration = Field(timedelta(seconds=30), description="longest time for one query")
@@ -83,14 +84,16 @@ class PrometheusSource(ReadingsSettings):
     bearer_token: SecretStr | None = Field(None, description="credentials, as a bearer token")
     basic_auth: BasicAuth | None = Field(None, description="credentials, as a user and a password")
     ca_file: Path | None = Field(
-        None, description="certificates to trust, as PEM; default the system's"
+        None, description="certificates to trust, as PEM; default the system's certificates"
     )
     cert_file: Path | None = Field(
         None, description="client certificate, if the server verifies clients"
     )
     key_file: Path | None = Field(None, description="key of cert_file")
     insecure_skip_verify: bool = Field(
-        False, description="trust any certificate: an attacker in between can read the credentials"
+        False,
+        description="trust any certificate; an attacker between aemon and the server can then read "
+        "the credentials",
     )
 
     @field_validator("queries")
@@ -98,7 +101,7 @@ class PrometheusSource(ReadingsSettings):
     def _say_something(cls, queries: dict[str, str]) -> dict[str, str]:
         for name, query in queries.items():
             if not name.strip() or not query.strip():
-                raise AtKeyError(name, "a query has a name and a text")
+                raise AtKeyError(name, "a query needs a name and a text")
         return queries
 
     @field_validator("entity", "columns")

@@ -20,23 +20,24 @@ from aemon.sources.prometheus.steps import Steps, step_at, time_of
 from aemon.sources.source import Fetched
 
 GROWTH = 8
-"""Largest factor from the number of steps in one query to the number in the next query.
+"""A query asks for at most this many times as many steps as the previous query.
 
-The steps of the next query may hold many more entities.
+Its steps may hold many more entities.
 """
 
 REPORTED_GAP, REPORTED_STEPS = timedelta(hours=1), 10
-"""A gap without data after the watermark is reported if it is longer than both."""
+"""A gap without data after the watermark is reported if it is longer than this time, and also
+longer than this number of steps."""
 
 REPORTED_SKEW = timedelta(seconds=10)
 
 UNVERIFIED = (
-    "the server's certificate is not verified: an attacker in between can read the credentials and "
-    "answer in its place; ca_file names the certificates to trust"
+    "the server's certificate is not verified: an attacker between aemon and the server can read "
+    "the credentials and answer in the server's place; set ca_file to the certificates to trust"
 )
 
 KNOWN_SECONDS = 600.0
-"""Seconds for which the first step with data is cached, because a cold start needs it often."""
+"""Seconds for which the first step with data is cached; a cold start needs this step often."""
 
 
 @dataclass
@@ -76,7 +77,7 @@ class PrometheusQueries:
         self._server = Server(settings)
         self._seconds = int(settings.step.total_seconds())
         self._most_steps = MOST_POINTS  # fewer if the server refuses this number of steps
-        self._last_count = 0  # steps of the last piece
+        self._last_count = 0  # number of steps in the last query
         self._oldest = (0, -math.inf)  # the first step with data, and the time of the search
         self._density = 1.0  # records in each step of the last read
 
@@ -181,7 +182,7 @@ class PrometheusQueries:
             way = "ahead of" if ahead > timedelta(0) else "behind"
             rounded = timedelta(seconds=round(abs(ahead).total_seconds()))
             read.warnings.append(
-                f"the clock of the server is {format_duration(rounded)} {way} this machine's"
+                f"the clock of the server is {format_duration(rounded)} {way} this machine's clock"
             )
         return step_at(min(local, remote) - self._settings.delay, self._seconds)
 
@@ -192,7 +193,7 @@ class PrometheusQueries:
         return max(0, end - (self._history_steps() - 1) * self._seconds)
 
     def _oldest_known(self, end: int) -> int:
-        """Return the first step to read: that of the history, or the first with data, if known."""
+        """Return the later of the history's first step and the first step known to have data."""
         step, found_at = self._oldest
         known = step if time.monotonic() - found_at < KNOWN_SECONDS else 0
         return max(self._first(end), known)
@@ -222,7 +223,7 @@ class PrometheusQueries:
         return Steps(first=end - (count - 1) * self._seconds, count=count, seconds=self._seconds)
 
     def _table(self, steps: Steps, read: _Reading) -> pd.DataFrame:
-        """Return the records of some steps; if the server refuses their number, read two halves."""
+        """Return the records of some steps; read each half if the server refuses the whole."""
         try:
             table = self._queried(steps, read)
         except TooMuchError as error:
@@ -253,7 +254,7 @@ class PrometheusQueries:
         return table_of([one for series, _ in found for one in series], steps, settings)
 
     def _next_with_data(self, start: int, end: int) -> int | None:
-        """Return the first step from `start` on that has data; None if no step has."""
+        """Return the first step from `start` on that has data; None if no step has data."""
         while start <= end:
             count = min((end - start) // self._seconds + 1, MOST_POINTS)
             steps = Steps(first=start, count=count, seconds=self._seconds)
@@ -266,7 +267,7 @@ class PrometheusQueries:
         return None
 
     def _last_with_data(self, first: int, end: int) -> int | None:
-        """Return the last step up to `end` that has data; None if no step has."""
+        """Return the last step up to `end` that has data; None if no step has data."""
         while end >= first:
             count = min((end - first) // self._seconds + 1, MOST_POINTS)
             steps = Steps(
@@ -285,8 +286,8 @@ class PrometheusQueries:
         if gap > max(REPORTED_GAP, REPORTED_STEPS * self._settings.step):
             read.warnings.append(
                 f"there is no data from {time_of(begin):%Y-%m-%d %H:%M:%S} to "
-                f"{time_of(start):%Y-%m-%d %H:%M:%S} UTC: nothing was recorded, or the server has "
-                "deleted it since (retention)"
+                f"{time_of(start):%Y-%m-%d %H:%M:%S} UTC: no data was recorded, or the server has "
+                "deleted the data since (retention)"
             )
 
     def _joined(self, read: _Reading) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Read the body of a request as a batch of records, with a problem for each unreadable record."""
+"""Reads the body of a request as a batch of records, with a problem for each unreadable record."""
 
 import csv
 import io

@@ -11,7 +11,7 @@ MEASUREMENT = "measurement"  # the column that holds the measurement of a point
 
 PRECISIONS = {"ns": 1, "n": 1, "u": 10**3, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9,
               "h": 3600 * 10**9}  # fmt: skip
-"""Nanoseconds in one unit of the timestamps, by the precision that a request names."""
+"""The precision that a request names -> nanoseconds in one unit of its timestamps."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FURTHEST = 2**63  # nanoseconds since 1970: the limit of the protocol
@@ -171,7 +171,9 @@ def _whole(text: str) -> int | float:
 def _time(text: str, unit: int, at: int) -> datetime:
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()) or int(digits or 0) * unit >= _FURTHEST:
-        raise _BadLineError(at, "a timestamp is a whole number of the precision's units since 1970")
+        raise _BadLineError(
+            at, "a timestamp is a whole number of units since 1970; the precision sets the unit"
+        )
     return _EPOCH + timedelta(microseconds=int(text) * unit // 1000)
 
 

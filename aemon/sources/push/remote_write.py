@@ -1,4 +1,4 @@
-"""Samples of Prometheus remote write as parts of records; a record is an entity in a time step."""
+"""Samples of Prometheus remote write as parts of records, one for each entity and time step."""
 
 import json
 import math
@@ -25,7 +25,7 @@ _Place = tuple[str, str, str]
 
 
 class SampleReader:
-    """A reader of one monitor's requests that remembers which series fills which column.
+    """A reader of one monitor's requests; the reader remembers which series fills which column.
 
     If two series filled the same column of an entity at the same time, their values would overwrite
     each other. So the samples of the second series are rejected. After a series has ended, another
@@ -95,7 +95,7 @@ class SampleReader:
             return
         if not self._owns(series, (entity, column)):
             problem = f"{text} fills the column {column} of {entity!r}, as another series does; "
-            problem += "give each its own column under remote_write.columns, or its own entity"
+            problem += "give each series its own column (remote_write.columns) or its own entity"
             batch.reject(
                 Problem(line=number, reason=SAME_COLUMN, problem=problem), _as_json(series, text)
             )

@@ -1,4 +1,4 @@
-"""The column that a series of Prometheus fills: by selectors, or by its name and labels."""
+"""Finds the column that a series of Prometheus fills: by selectors, or by its name and labels."""
 
 import re
 from collections.abc import Mapping

@@ -15,7 +15,7 @@ _WHOLE = 2**64
 _DOUBLE = struct.Struct("<d")
 
 _Field = tuple[int, int, int, int]
-"""Number and wire type of a field; begin and end of its content, or a varint's value and 0."""
+"""Number and wire type of a field, and begin and end of its content; for a varint, value and 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Series:
     """One time series of a request.
 
     Attributes:
-        labels: undecoded labels, as sent; one sender sends equal labels for the same series.
+        labels: undecoded labels, as sent; a sender sends the same bytes for the same series.
         samples: (milliseconds since 1970, value) of each sample, in the order of the request.
         histograms: number of native histograms in the series; their values are not decoded.
     """

@@ -74,7 +74,7 @@ class GoodCells:
         return self._below.in_order_of_arrival
 
     def hides(self, mark: Watermark | None) -> bool:
-        """Return whether new records may be older than a watermark, where `fetch` misses them."""
+        """Return whether new records may be older than a watermark; `fetch` misses such records."""
         return self._below.hides(mark)
 
     def recognises(self, mark: Watermark) -> bool:

@@ -47,7 +47,7 @@ def _finite(numbers: Numbers) -> Numbers:
 
 
 def texts_of(column: pd.Series) -> Objects:
-    """Return identifiers (N,) as text: None for a missing one, `12` for the whole number 12.0."""
+    """Return identifiers (N,) as text: `12` for the number 12.0, None for a missing identifier."""
     codes, unique = pd.factorize(column.astype(object))
     texts = np.array([_text(value) for value in unique] + [None], dtype=object)
     return texts[codes]

@@ -1,4 +1,4 @@
-"""Filling of missing cells in records with the last reading of the tag, if it is recent enough."""
+"""Fills missing cells of records with the last reading of the tag, if this reading is recent."""
 
 from collections.abc import Mapping
 

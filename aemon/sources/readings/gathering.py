@@ -1,4 +1,4 @@
-"""Reading rows of the underlying source until a walk has enough rows for the requested records."""
+"""Reads rows of the underlying source until a walk has enough rows for the requested records."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ from aemon.sources.readings.walk import Making, Walk
 from aemon.sources.source import Fetched, Replayable
 
 FOLDED_AT = 200_000
-"""Readings held in memory before records are made of them."""
+"""Number of readings that are held in memory before records are made of the readings."""
 MOST_HELD = 1_000_000
-"""Maximum readings held for buckets that are not over yet: about 100 MB."""
+"""Maximum number of readings held for buckets that are not over yet; they need about 100 MB."""
 
 EARLY_SHARE = 0.1
 """Share of rows that may be out of order in a file with more readings than `MOST_HELD`."""
@@ -120,7 +120,7 @@ class Gatherer:
     def newest(self, until: Watermark | None, count: int) -> tuple[Fetched, Rows, bool]:
         """Return the newest rows up to a watermark, as fetched and as `Rows`.
 
-        The third value is whether the source has no further rows before them.
+        The third value is whether the source has no further rows before these rows.
         """
         fetched = self.below.newest(until, count)
         rows = self.rows.read(fetched, None, self._clock())
@@ -165,7 +165,7 @@ class Gatherer:
 
 
 def _check_order(below: Replayable, walk: Walk, rows: Rows, again: int) -> None:
-    """Check the order of rows in a large file: it may hold all rows of a tag before the next tag.
+    """Check the order of rows in a large file, which may hold all rows of a tag before the next.
 
     Raises:
         SourceConfigError: most rows belong to records that were already made without these rows.
@@ -179,5 +179,6 @@ def _unordered(below: Replayable) -> SourceConfigError:
     return SourceConfigError(
         f"{below.describe()}: readings are not in the order of their times, and there are too many "
         "to sort them here",
-        todo="sort them by time, such as by the command sort, or put them into a database",
+        todo="sort the readings by time, for example with the command sort, or put them into a "
+        "database",
     )

@@ -17,11 +17,12 @@ class Place:
 
     Attributes:
         bucket: beginning of the bucket of the last record handed over, microseconds since 1970.
-        entity: entity of the last record handed over; None if all records of the bucket were.
+        entity: entity of the last record handed over; None if all records of the bucket were
+            handed over.
         known: number of rows after `start` that the records handed over contain. Late rows are not
             counted.
         start: watermark of the underlying source, before the first row that is still needed; None
-            if its first row is needed.
+            if the first row of that source is needed.
         tags: all tags seen so far. A tag without readings for a while remains a column.
     """
 

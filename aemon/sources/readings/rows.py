@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from aemon.sources.source import Fetched, there
 from aemon.times.event_times import EARLIEST
 
 MOST_TAGS = 2_000
-"""Maximum number of tags; with more, the pivot probably names the wrong column."""
+"""Maximum number of tags; with more tags, the pivot probably names the wrong column."""
 
 READING_COLUMNS = ("bucket", "entity", "tag", "time", "number", "word")
 NO_BUCKET = np.iinfo(np.int64).min
@@ -38,10 +39,10 @@ class Rows:
             is not a reading.
         entities: (N,) entity of each row, text.
         times: (N,) time of each row, microseconds since 1970.
-        readings: the values in the rows, one reading in each row, with `READING_COLUMNS`.
+        readings: a table with a row for each value, and with `READING_COLUMNS`.
         tags: the columns that records of these rows have, also columns without a value.
         unusable: position of a row that is not a reading -> the row as text for messages.
-        lost: rows that the source could not read, as text for messages; no position is known.
+        lost: rows that the source could not read, as text for messages; without positions.
         given_up: number of missing keys that the source no longer looks for.
     """
 
@@ -77,7 +78,7 @@ class Rows:
 
 
 _Values = tuple[str | Objects, pd.Series]
-"""Values (N,) and the names of their tags; one name for all, or (N,)."""
+"""The names of tags, either one name for all values or (N,), and the values (N,)."""
 
 
 class RowReader:
@@ -127,8 +128,7 @@ class RowReader:
                 unusable[place] = f"a reading without {self._pivot.name}"
             good &= ~nameless
         micros = times.astype("datetime64[us]").astype(np.int64)
-        floors = (micros - self._offset) // self.every * self.every + self._offset
-        buckets = np.where(good, floors, NO_BUCKET)
+        buckets = np.where(good, self.beginnings(micros), NO_BUCKET)
         entities = self._entities(table)
         values = self._values(table[good])
         return Rows(
@@ -145,6 +145,14 @@ class RowReader:
             lost=fetched.unreadable,
             given_up=fetched.given_up,
         )
+
+    def beginning(self, micros: int) -> int:
+        """Return the beginning of the bucket of a time; microseconds since 1970."""
+        return (micros - self._offset) // self.every * self.every + self._offset
+
+    def beginnings(self, micros: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return for each time (N,) the beginning of its bucket; microseconds since 1970."""
+        return (micros - self._offset) // self.every * self.every + self._offset
 
     def _check(self, table: pd.DataFrame) -> None:
         needed = []
@@ -186,8 +194,8 @@ class RowReader:
             if tag in roles:
                 raise SourceConfigError(
                     f"a tag has the name {tag!r}, which is also the column of the {roles[tag]}",
-                    todo="give the tag or the column another name; in a database a query can: "
-                    f"SELECT {tag} AS another_name, ...",
+                    todo="give the tag or the column another name; in a database, a query can "
+                    f"rename the column: SELECT {tag} AS another_name, ...",
                 )
 
     def _good(self, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -243,8 +251,19 @@ def check_count(tags: Collection[str]) -> None:
     if len(tags) > MOST_TAGS:
         raise SourceConfigError(
             f"pivot.name: the column holds more than {MOST_TAGS:,} names",
-            todo="name the column that holds the name of the tag, or read fewer tags by a query",
+            todo="set pivot.name to the column with the names of the tags, or read fewer tags by a "
+            "query",
         )
+
+
+@lru_cache(maxsize=10_000)
+def bucket_text(micros: int) -> str:
+    """Return the beginning of a bucket as text, which is the key of its records.
+
+    >>> bucket_text(60_000_000)
+    '1970-01-01T00:01:00Z'
+    """
+    return f"{pd.Timestamp(int(micros), unit='us').isoformat()}Z"
 
 
 def _microseconds(length: timedelta) -> int:

@@ -1,4 +1,4 @@
-"""Settings for making records from readings, common to all kinds of replayable source."""
+"""Settings for making records from readings, common to many kinds of source."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,7 +15,7 @@ Aggregation = Literal["mean", "last", "first", "max", "min", "sum", "count", "in
 WAIT = timedelta(seconds=30)
 _OF_THE_BUCKET = ("sum", "count", "increase")
 _WORDS = {
-    "extra_forbidden": "unknown key; there are column and good",
+    "extra_forbidden": "unknown key; the keys are column and good",
     "missing": "is missing: name the column with the quality",
     "too_short": "name at least one quality that is good",
 }
@@ -42,10 +42,11 @@ class Bucket(Settings):
         {},
         description="how the readings of a column become one value: mean, last, first, max, min, sum, "
         "count, or the increase of a counter; for all columns or by name. Default: the mean of "
-        "numbers, the last of anything else",
+        "numbers, the last value of anything else",
     )
     offset: Duration | None = Field(
-        None, description="how much later buckets begin; shorter than every"
+        None,
+        description="how long after the multiples of every a bucket begins; shorter than every",
     )
     wait: Duration = Field(
         WAIT, description="how long after its end a bucket waits for late readings"
@@ -89,7 +90,8 @@ class Quality(Settings):
     good: tuple[int | str | bool, ...] = Field(
         (192,),
         min_length=1,
-        description="qualities that count; all other readings are missing. 192 is good in OPC",
+        description="qualities of readings that count; a reading of another quality is a missing "
+        "value. 192 means good in OPC",
     )
 
 
@@ -112,15 +114,15 @@ def _quality_at(path: tuple[str, ...], given: object) -> Quality:
 
 
 class Hold(Settings):
-    """The rule for filling a gap with the last reading, and for how long."""
+    """The rule that fills a gap with the last reading for a limited time."""
 
     hold: Duration = Field(
-        description="longest time for which the last reading fills in for missing readings: 5m"
+        description="how long the last reading replaces missing readings, such as 5m"
     )
 
 
 class ReadingsSettings(SourceSettings):
-    """Settings of a replayable source with rows that may be readings."""
+    """Settings of a source whose rows, or messages, may be readings."""
 
     pivot: Pivot | None = Field(
         None,
@@ -129,19 +131,19 @@ class ReadingsSettings(SourceSettings):
     )
     bucket: Annotated[Bucket | None, BeforeValidator(_as_bucket)] = Field(
         None,
-        description="length of the time whose readings of an entity make one record: 1m; the "
-        "record is judged once the time is over",
+        description="length of a period, such as 1m: the readings of an entity in one period make "
+        "one record, which is judged after the period",
     )
     quality: Annotated[Quality | dict[str, Quality] | None, BeforeValidator(_as_quality)] = Field(
         None,
         description="column with the quality of a reading, and the values that are good; in a table with "
-        "a column for each measurement, by column: {flow: {column: flow_q, good: [192]}}",
+        "a column for each measurement, for each column: {flow: {column: flow_q, good: [192]}}",
     )
 
     gaps: dict[str, Literal["missing"] | Hold] | None = Field(
         None,
-        description="column -> its value in a record without a reading: missing (default), or "
-        "{hold: 5m}, its last reading for that time",
+        description="column -> its value in a record without a reading of the column: missing "
+        "(default), or {hold: 5m} for the last reading if it is at most that old",
     )
 
     @field_validator("gaps", mode="before")
@@ -154,8 +156,15 @@ class ReadingsSettings(SourceSettings):
 
     @property
     def holds_readings(self) -> bool:
-        """Whether rows are readings, so that records must be made from them."""
+        """Whether rows are readings, from which records must be made."""
         return self.pivot is not None or self.bucket is not None
+
+    @property
+    def readings_wait(self) -> timedelta | None:
+        """How long a record waits for readings; None if rows are records."""
+        if self.bucket is not None:
+            return self.bucket.wait
+        return self.pivot.wait if self.pivot is not None else None
 
     @property
     def row_quality(self) -> Quality | None:
@@ -212,7 +221,8 @@ def _check_quality(settings: ReadingsSettings, taken: Mapping[str, str]) -> None
         )
     if settings.cell_qualities and settings.pivot is not None:
         raise AtKeyError(
-            "quality", "is one for all tags of a long table: write {column: q, good: [192]}"
+            "quality",
+            "is the same setting for all tags of a long table: write {column: q, good: [192]}",
         )
     named: list[tuple[tuple[str, ...], str]] = []
     if settings.row_quality is not None:

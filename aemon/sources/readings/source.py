@@ -14,8 +14,8 @@ from aemon.records import Watermark
 from aemon.sources.readings.gathering import Gatherer, ReadReport
 from aemon.sources.readings.making import making_of
 from aemon.sources.readings.position import Place, read_place, write_place
-from aemon.sources.readings.rows import NO_BUCKET, RowReader
-from aemon.sources.readings.settings import WAIT, ReadingsSettings
+from aemon.sources.readings.rows import NO_BUCKET, RowReader, bucket_text
+from aemon.sources.readings.settings import ReadingsSettings
 from aemon.sources.readings.walk import Walk, Walked
 from aemon.sources.source import ChecksApart, Fetched, Replayable
 
@@ -26,7 +26,7 @@ READINGS_AT_ONCE = 20_000
 
 RECORDS_AT_ONCE = 10_000
 MOST_TURNS = 3
-"""Maximum tries to read from the end: with 20,000, then 80,000, then 320,000 readings."""
+"""Maximum number of tries to read from the end: with 20,000, 80,000 and then 320,000 readings."""
 UNCOUNTED = -1
 """`Place.known` if the known rows were not counted."""
 AHEAD = timedelta(hours=1)
@@ -65,8 +65,7 @@ class Readings:
         self._below = below
         self._clock = clock
         self._pivots = settings.pivot is not None
-        bucket, pivot = settings.bucket, settings.pivot
-        wait = bucket.wait if bucket is not None else pivot.wait if pivot is not None else WAIT
+        wait = settings.readings_wait or timedelta(0)
         self._wait = wait
         self._settings = settings
         rows = RowReader(settings, below.roles)
@@ -82,7 +81,7 @@ class Readings:
         return Roles(time=below.time, key=BUCKET_KEY, entity=below.entity)
 
     def hides(self, mark: Watermark | None) -> bool:
-        """Return whether new readings may be older than a watermark, where `fetch` misses them."""
+        """Return whether new readings may be before a watermark; `fetch` misses such readings."""
         place = read_place(mark)
         return self._below.hides(place.start if place is not None else None)
 
@@ -220,11 +219,11 @@ class Readings:
         walk.make(self._ends(walk, closed, stopped=stopped))
         if walk.newest > naive_utc(now + AHEAD).astype(np.int64):
             report.warnings.append(
-                f"the newest reading, of {_written(walk.newest)}, is ahead of the clock: its record "
+                f"the newest reading, of {bucket_text(walk.newest)}, is ahead of the clock: its record "
                 "waits"
             )
         report.warnings += [
-            f"{tag}: readings such as {example[:30]!r} are not numbers, so its values are missing"
+            f"{tag}: readings such as {example[:30]!r} are not numbers; its values are missing"
             for tag, example in walk.tags_of_words.items()
         ]
         walked = walk.finish(limit, self._gatherer.behind)
@@ -297,7 +296,7 @@ class Readings:
     def _with_roles(self, made: pd.DataFrame) -> pd.DataFrame:
         """Return records (N rows) with the columns that identify a record: time, key, entity."""
         roles = self.roles
-        keys = pd.Series([_written(bucket) for bucket in made["bucket"]], dtype="str")
+        keys = pd.Series([bucket_text(bucket) for bucket in made["bucket"]], dtype="str")
         table = made.drop(columns=["bucket", "entity"]).reset_index(drop=True)
         table.insert(0, roles.time, keys)
         table.insert(1, roles.key, keys)
@@ -318,10 +317,6 @@ def _sparse(made: pd.DataFrame) -> str:
     )
 
 
-def _written(micros: int) -> str:
-    return f"{pd.Timestamp(int(micros), unit='us').isoformat()}Z"
-
-
 def _nothing(place: Place) -> Walked:
     table = pd.DataFrame({"bucket": np.empty(0, dtype=np.int64), "entity": []})
     table = table.reindex(columns=[*table.columns, *place.tags])
@@ -333,7 +328,7 @@ def _up_to(found: Fetched, place: Place | None, entity: str | None) -> pd.DataFr
     if place is None:
         return found.table
     if found.times is None:
-        raise ValueError("records of readings have their times")
+        raise ValueError("records of readings must have times")
     buckets = found.times.astype(np.int64)
     within = buckets < place.bucket
     own = buckets == place.bucket

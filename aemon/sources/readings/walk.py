@@ -25,7 +25,7 @@ class Making:
         aggregations: how the readings of a tag become one value: one aggregation for all tags, or
             tag -> aggregation.
         every: microseconds from one bucket to the next.
-        back: microseconds before a bucket from which its records also need the readings.
+        back: how long before its bucket a record may need earlier readings, in microseconds.
         holds: tag -> maximum time in microseconds for which the last reading fills a gap.
     """
 
@@ -105,7 +105,7 @@ class Walk:
         return int(over.sum())
 
     def ready(self, before: int) -> int:
-        """Return the number of records before a bucket: those already made, and all others."""
+        """Return the number of records before a bucket, whether they are already made or not."""
         return self.made + len(self._open_records(before))
 
     def make(self, before: int) -> None:
@@ -134,7 +134,7 @@ class Walk:
             self._pass(self._rows.pop(0))
 
     def finish(self, limit: int, behind: Behind) -> Walked:
-        """Return the first `limit` records that were made, and the place of the last one."""
+        """Return the first `limit` records that were made, with the place of the last of them."""
         made = pd.concat(self._made, ignore_index=True) if self._made else _no_records()
         table = made.iloc[:limit].reindex(columns=["bucket", "entity", *sorted(self._tags)])
         bucket, entity = self._bucket, self._entity

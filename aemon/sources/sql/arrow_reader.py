@@ -1,4 +1,4 @@
-"""Read PostgreSQL through ADBC, as columns of Arrow and not as rows of Python objects.
+"""Reads PostgreSQL through ADBC, as columns of Arrow and not as rows of Python objects.
 
 ADBC and psycopg return some types differently. ADBC returns numeric as text and enums as bytes; for
 an infinite time, ADBC returns a wrong year without an error. So the database casts numeric values
@@ -38,7 +38,7 @@ Read = tuple[pd.DataFrame, dict[str, Any], bool]
 
 
 class ArrowReader:
-    """A reader of the queries of one source; psycopg reads all unsuitable queries.
+    """A reader of the queries of one source; psycopg reads all queries that ADBC cannot read.
 
     Args:
         database: a PostgreSQL database, connected by psycopg.
@@ -46,7 +46,7 @@ class ArrowReader:
             psycopg must return equal values.
 
     Raises:
-        SourceConfigError: ADBC is not installed, or the database is not PostgreSQL by psycopg.
+        SourceConfigError: ADBC is not installed, or the driver of the database is not psycopg.
     """
 
     def __init__(self, database: Database, roles: Iterable[str]) -> None:
@@ -66,7 +66,7 @@ class ArrowReader:
         self._database = database
         self._roles = frozenset(roles)
         self._reads = True
-        self._connection: Any = None  # kept while rows follow: connecting is slow
+        self._connection: Any = None  # kept open while more rows follow: connecting is slow
         self._reading = threading.Lock()
 
     def read(self, query: sa.Select[Any], limit: int) -> Read | None:
@@ -136,7 +136,7 @@ class ArrowReader:
             connection.close()
 
     def _statement(self, connection: sa.Connection, query: sa.Select[Any]) -> str | None:
-        """Return a query as text for ADBC, values quoted by psycopg; None: unsuitable."""
+        """Return a query as text, with values quoted by psycopg; None if ADBC cannot read it."""
         from psycopg import ClientCursor
 
         compiled = query.compile(dialect=self._database.engine.dialect)

@@ -36,9 +36,9 @@ _ENDED_BY_TIMEOUT = (  # PostgreSQL, MariaDB, MySQL
     "maximum statement execution time exceeded",
 )
 _MAKE_QUICKER = (
-    "make an index on time and key, read less, or let statements take longer: statement_timeout: 2h"
+    "make an index on time and key, read fewer rows, or set a longer limit: statement_timeout: 2h"
 )
-_PATIENCE_SECONDS = 30  # after the timeout: aemon then gives up a silent server
+_PATIENCE_SECONDS = 30  # aemon gives up a silent server this long after the timeout
 _PACKAGES = {
     "psycopg": "aemon[postgresql]",
     "psycopg2": "psycopg2-binary",
@@ -88,7 +88,7 @@ class Database:
             )
         if self._sqlite and str(self._url.database).startswith("file:"):
             raise SourceConfigError(
-                f"{self.name}: SQLite's own file: addresses are not supported",
+                f"{self.name}: SQLite's own addresses (file:...) are not supported",
                 todo="write the plain path: sqlite:///plant.db",
             )
         self.engine = self._make_engine()
@@ -208,7 +208,7 @@ class Database:
                     todo="pip install 'aemon[duckdb]'",
                 ) from None
             raise SourceConfigError(
-                f"{self.name}: SQLAlchemy knows no {self._url.drivername!r}",
+                f"{self.name}: SQLAlchemy does not know {self._url.drivername!r}",
                 todo="correct the part of the url before :// or install its dialect",
             ) from None
         except (ArgumentError, TypeError, ValueError) as error:

@@ -14,7 +14,8 @@ def duckdb_engine(url: sa.URL) -> sa.Engine:
 
     A process that writes a DuckDB file locks the file against all other processes. A process that
     reads the file locks the file against writing processes, so a connection is open during one read
-    only. The engine writes and makes no file; a query may not attach, install or load anything.
+    only. The engine neither writes nor creates files; a query may not attach, install or load
+    anything.
 
     Raises:
         ModuleNotFoundError: DuckDB is not installed.

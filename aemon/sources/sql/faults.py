@@ -1,4 +1,4 @@
-"""Translate errors of a database to errors of aemon, with advice."""
+"""Translates errors of a database to errors of aemon, with advice."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def explain(
 
 
 def is_of_a_row(error: Exception) -> bool:
-    """Return whether the values of some rows may cause an error: other rows are then readable."""
+    """Return whether values of single rows may cause an error; other rows are then readable."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(cause, "sqlstate", None)
     if state:
@@ -47,7 +47,7 @@ def is_of_a_row(error: Exception) -> bool:
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         return code in _SQLITE_OF_ROWS and not _is_mistake(str(cause))
-    # By name: not every dialect gives the module of its driver's errors.
+    # The class is known by its name: not every dialect gives the module of its driver's errors.
     return any(kind.__name__ == "DataError" for kind in type(cause).__mro__)
 
 
@@ -78,7 +78,7 @@ def _missing_table(
         if isinstance(error, ProgrammingError) or _is_mistake(database.clean(error)):
             return SourceConfigError(
                 f"{where}: the query fails: {database.clean(error)}",
-                todo="try it in the database's own shell",
+                todo="try the query in the database's own shell",
             )
         return None
     inspector = sa.inspect(connection)

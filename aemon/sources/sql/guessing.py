@@ -103,7 +103,7 @@ def _key_of(sample: pd.DataFrame, primary: list[str], times: list[str]) -> tuple
         column = sample[name]
         if name not in times and pd.api.types.is_integer_dtype(column) and column.is_unique:
             return name, f"whole numbers, different in {len(sample)} records looked at"
-    return times[0], "no column identifies a record: correct this where two records share a time"
+    return times[0], "no column identifies a record: correct the key if records can share a time"
 
 
 def _notes_of(column: pd.Series) -> list[str]:
@@ -114,7 +114,9 @@ def _notes_of(column: pd.Series) -> list[str]:
         column
     ) and not pd.api.types.is_datetime64_any_dtype(column)
     if is_text and len(texts) and not all(sorts_as_text(str(text)) for text in texts.head(50)):
-        notes.append("times are text that does not sort by time: convert it to a time in a query")
+        notes.append(
+            "times are text that does not sort by time: convert the text to a time in a query"
+        )
     return notes
 
 

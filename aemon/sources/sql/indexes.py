@@ -1,4 +1,4 @@
-"""Find indexes that a table lacks and that would make reads fast."""
+"""Finds indexes that a table lacks and that would make reads fast."""
 
 from collections.abc import Iterator
 
@@ -33,8 +33,8 @@ def missing_indexes(connection: sa.Connection, order: ReadingOrder) -> tuple[str
     if not lacking or not _is_large(connection, order):
         return ()
     return tuple(
-        f"{table.name} has more than {MANY_ROWS:,} rows and no index for {purpose}, which scans them "
-        f"all: {_statement(connection, table, [column.name for column in columns])}"
+        f"{table.name} has more than {MANY_ROWS:,} rows and no index for {purpose}, which scans "
+        f"all rows: {_statement(connection, table, [column.name for column in columns])}"
         for purpose, columns in lacking.items()
     )
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Missing = list[tuple[int, int, str]]
-"""Ranges of missing keys: first key, last key, and time when noticed (ISO 8601, UTC)."""
+"""Ranges of missing keys: first key, last key, and time of discovery (ISO 8601, UTC)."""
 
 LOOKED_FOR = timedelta(minutes=10)  # longer transactions are rare; their keys count as given up
-WIDEST = 1_000  # keys; in a wider gap the sequence was moved on, or the keys are not a sequence
+WIDEST = 1_000  # keys; a wider gap shows a sequence that was moved on, or keys without a sequence
 MOST_RANGES = 100  # the newest ranges are kept; one query asks for all ranges
 _LEAST_ROWS = 20  # fewer rows do not show whether keys grow
 _MOST_BELOW = 0.2  # share of rows; if more keys are below an earlier key, keys are not a sequence
@@ -69,7 +69,7 @@ def still_looked_for(known: Missing, now: datetime) -> Missing:
 def given_up(before: Missing, after: Missing) -> int:
     """Count the keys that are no longer looked for.
 
-    A range of more than `WIDEST` keys is not counted, because such keys were never rows.
+    A range of more than `WIDEST` keys is not counted, because no rows ever had these keys.
 
     >>> given_up([(401, 405, ""), (500, 10**9, ""), (10**9 + 2, 10**9 + 2, "")], [(10**9 + 2, 10**9 + 2, "")])
     5
@@ -107,8 +107,8 @@ def about_keys(
     Args:
         keys: keys of the rows read last, in the order of time.
         was: the previous position.
-        now: the current time; None if more rows follow: keys of these rows do not count as missing
-            yet.
+        now: the current time. None if this read did not reach the last row; new missing keys are
+            then not noted, because rows that are read later may have these keys.
         sequence: whether the keys can be a sequence.
     """
     before = was.get(NEWEST_KEY)

@@ -1,4 +1,4 @@
-"""The connections that a source uses now, so that another thread can cancel their queries."""
+"""Keeps the connections that a source uses, for another thread that cancels their queries."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from aemon.threads import start_thread
 
 CANCEL_SECONDS = 2.0  # longest wait for a server that does not answer
-_LOOKS = "aemon_looks"  # of a connection: whether its server can check that its client lives
+_LOOKS = "aemon_looks"  # key in a connection's info: whether the server can check the client
 _LOOK = (  # every 5,000 ms; not possible before version 14 or on Windows
     "DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '5000', true);"
     " EXCEPTION WHEN OTHERS THEN NULL; END $$"
@@ -18,7 +18,10 @@ _LOOK = (  # every 5,000 ms; not possible before version 14 or on Windows
 
 
 class OpenConnections:
-    """The connections of an engine that are in use; after `cut`, a used connection is closed."""
+    """The connections of an engine that are in use.
+
+    After `cut`, a connection is closed when its use ends.
+    """
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -95,15 +98,15 @@ def _cancel(connection: Any) -> None:
 
 
 def _try_to_let_the_server_look(connection: Any, record: Any) -> None:
-    """Note on a connection whether the server can check that its client lives.
+    """Find out whether the server can check that the client still runs; keep the answer.
 
-    Some servers only use PostgreSQL's protocol and cannot.
+    Servers that only use PostgreSQL's protocol may lack this check.
     """
     cursor = connection.cursor()
     try:
         cursor.execute(_LOOK)
         record.info[_LOOKS] = True
-    except Exception:  # noqa: BLE001 -- any error means that it cannot
+    except Exception:  # noqa: BLE001 -- any error means that the server cannot
         record.info[_LOOKS] = False
     finally:
         cursor.close()

@@ -1,4 +1,4 @@
-"""Convert raw database values with their types to JSON and back, for comparisons in SQL."""
+"""Converts raw database values with their types to JSON and back, for comparisons in SQL."""
 
 import base64
 import json
@@ -51,7 +51,7 @@ def write_value(value: object) -> list[Any]:
     """
     kind = _KINDS.get(type(value))
     if kind is None:
-        raise TypeError(f"a {type(value).__name__} does not order records")
+        raise TypeError(f"values of the type {type(value).__name__} cannot order records")
     name, write, _ = kind
     return [name, write(value)]
 
@@ -79,8 +79,8 @@ def position_of(mark: Watermark | None) -> dict[str, Any]:
         raise SourceConfigError(
             f"the position of the watermark cannot be read: watermarks.position is "
             f"{printable(mark.position)[:_LONGEST_SHOWN]!r}",
-            todo="delete the monitor's row of `watermarks`: aemon then reads all records again and "
-            "judges none twice",
+            todo="delete the monitor's row of `watermarks`: all records are then read again, and "
+            "no record is judged twice",
         ) from None
     return found
 

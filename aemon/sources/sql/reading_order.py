@@ -148,7 +148,10 @@ def time_name(settings: SqlSource) -> str:
 
 
 def _written(settings: SqlSource, dialect: Dialect) -> sa.FromClause:
-    """Return the table or query with untyped columns: positions compare the driver's own values."""
+    """Return the table or query with untyped columns.
+
+    A type would change the driver's own values, which positions compare.
+    """
     times = (settings.time,) if isinstance(settings.time, str) else settings.time
     columns = _columns((*times, settings.key, settings.entity), dialect)
     if settings.query is None:

@@ -1,4 +1,4 @@
-"""Find the rows at which a database fails, for example by a division by zero in a view.
+"""Finds the rows at which a database fails, for example by a division by zero in a view.
 
 First, aemon reads only the identities of the rows (time, key and entity), because the database
 usually can read these columns. Then aemon reads the rows by identity; if the database fails at a
@@ -41,7 +41,7 @@ class Apart:
 def read_apart(
     database: Database, order: ReadingOrder, query: sa.Select[Any], error: Exception
 ) -> Apart:
-    """Read the rows of a query at which the database fails: the readable rows in full.
+    """Read the rows of a query at which the database fails; return readable rows in full.
 
     Args:
         database: the database to read.
@@ -63,8 +63,8 @@ def read_apart(
             if not is_of_a_row(again):
                 raise
             raise SourceConfigError(
-                f"{database.name}: a row cannot be read, and cannot be passed over: the database "
-                f"computes it even if only {_named(order)} are read: {database.clean(again)}",
+                f"{database.name}: a row can be neither read nor skipped: the database computes "
+                f"its values even if only {_named(order)} are read: {database.clean(again)}",
                 todo="let the view or query return NULL for values it cannot compute; or, if a "
                 "volatile function makes PostgreSQL compute every column, declare the function STABLE",
             ) from None
@@ -119,7 +119,7 @@ class _Search:
             if found:
                 self._apart.rows.append(found.pop(0))
             else:
-                self._unreadable(identity, "it was not found by its time and key")
+                self._unreadable(identity, "the row was not found by its time and key")
 
     def _unreadable(self, identity: Row, reason: str) -> None:
         if len(self._apart.unreadable) == MOST_UNREADABLE:

@@ -19,7 +19,7 @@ from aemon.sources.sql.row_by_row import read_apart
 
 Times = npt.NDArray[np.datetime64]
 
-_ROWS_AT_ONCE = 20_000  # held as Python objects at one time, before they become columns
+_ROWS_AT_ONCE = 20_000  # held as Python objects at one time, before the rows become columns
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -67,7 +67,7 @@ class RowReader:
         database: the database to read.
         order: the reading order of the rows.
         roles: the columns that identify a row.
-        arrow: a faster reader for suitable queries; None: not used.
+        arrow: a faster reader for suitable queries; None: there is no such reader.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class RowReader:
         *,
         backwards: bool,
     ) -> Rows:
-        """Return rows that were read one by one as a table, oldest first."""
+        """Return a table of rows that were read one by one, oldest first."""
         kept = {at: text for at, text in unreadable.items() if at < limit}
         more, rows = len(rows) > limit, rows[:limit]
         newest = dict(zip(names, rows[0 if backwards else -1], strict=True)) if rows else {}
@@ -150,7 +150,9 @@ class RowReader:
         table = pd.DataFrame.from_records(rows, columns=names, coerce_float=True)
         for role in filter(None, (self._roles.key, self._roles.entity)):
             place = names.index(role) if role in names else None
-            if place is not None and any(isinstance(row[place], Decimal) for row in rows):
+            if place is None or table.dtypes.iloc[place].kind != "f":
+                continue  # no decimal number has become a float
+            if any(isinstance(row[place], Decimal) for row in rows):
                 # As floats, large identifiers could become equal.
                 table[role] = pd.Series([row[place] for row in rows], dtype=object)
         return table.drop(columns=list(self._order.date_and_time))

@@ -1,4 +1,4 @@
-"""Make database sessions read-only, with a statement timeout in the database.
+"""Makes database sessions read-only, with a statement timeout in the database.
 
 A run that times out cancels its query, if the driver can cancel queries. The timeout in the
 database is for drivers that cannot cancel, and for a daemon that has died. If the database's
@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 LONGEST = timedelta(days=24)  # PostgreSQL counts milliseconds in 31 bits
-_TIMED = "aemon_timed"  # of a connection: whether its transactions need the timeout
+_TIMED = "aemon_timed"  # key in a connection's info: whether transactions need the timeout
 
 _POSTGRESQL_LOOK = "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'"
 _MYSQL_READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
@@ -27,7 +27,7 @@ def guard_sessions(engine: sa.Engine, timeout: timedelta) -> None:
 
     For PostgreSQL, options of the engine make transactions read-only, and this function sets only
     the timeout. Sessions of databases except PostgreSQL, MySQL and MariaDB are left unchanged:
-    these databases have no such settings, or only in some versions.
+    these databases have no such settings, or have them only in some versions.
     """
     seconds = min(timeout, LONGEST).total_seconds()
     if engine.dialect.name == "postgresql":
@@ -51,7 +51,7 @@ def guard_sessions(engine: sa.Engine, timeout: timedelta) -> None:
 
 
 def _needs_timeout(connection: Any, milliseconds: int) -> bool:
-    """Return whether a server knows the timeout, and its own timeout is off or longer."""
+    """Return whether a server has a timeout setting that is off or above `milliseconds`."""
     cursor = connection.cursor()
     try:
         cursor.execute(_POSTGRESQL_LOOK)
@@ -67,7 +67,7 @@ def _needs_timeout(connection: Any, milliseconds: int) -> bool:
 def _prepare_mysql(connection: Any, seconds: float) -> None:
     cursor = connection.cursor()
     try:
-        with suppress(Exception):  # versions before 5.6, and proxies that do not allow it
+        with suppress(Exception):  # versions before 5.6, and proxies that do not allow this
             cursor.execute(_MYSQL_READ_ONLY)
         for name, units in _MYSQL_LIMITS:
             with suppress(Exception):

@@ -17,7 +17,7 @@ from aemon.config.values.times import Duration, TimeZone
 from aemon.sources.readings.settings import ReadingsSettings
 
 STATEMENT_TIMEOUT = timedelta(hours=1)
-"""Longer than the default timeout of a run, so that a run that times out cancels its query."""
+"""Longer than the default timeout of a run: a run that times out then cancels its own query."""
 
 
 def _sql_rules(schema: dict[str, Any]) -> None:
@@ -37,24 +37,28 @@ class SqlSource(ReadingsSettings):
 
     kind: Literal["sql"] = "sql"
     url: SecretStr = Field(description="SQLAlchemy URL, such as sqlite:///plant.db")
-    table: str | None = Field(None, description="table or view to read, schema.table allowed")
+    table: str | None = Field(None, description="table or view to read; schema.table is allowed")
     query: str | None = Field(None, description="SELECT to read instead of a table")
     time: str | TwoColumns = Field(description=TIME)
     key: str = Field(
-        description="column that identifies a record; unique, and growing among equal times"
+        description="column that identifies a record; its values are unique, and grow among "
+        "records with equal times"
     )
     entity: str | None = Field(
         None, description="column that names the entity to which a record belongs"
     )
-    timezone: TimeZone = Field("UTC", description="zone of event times that carry none")
+    timezone: TimeZone = Field("UTC", description="zone of event times that have no zone")
     time_format: TimeFormat | None = Field(None, description=FORMAT)
 
     read_with: Literal["driver", "adbc"] = Field(
-        "driver", description="adbc reads PostgreSQL several times as fast (aemon[adbc])"
+        "driver",
+        description="adbc, the extra aemon[adbc], reads PostgreSQL several times as fast as the "
+        "driver",
     )
     statement_timeout: Duration = Field(
         STATEMENT_TIMEOUT,
-        description="longest time for one statement, after which PostgreSQL, MariaDB and MySQL end it",
+        description="longest time for one statement; after this time, PostgreSQL, MariaDB and "
+        "MySQL end the statement",
     )
 
     @model_validator(mode="after")

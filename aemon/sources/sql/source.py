@@ -90,7 +90,8 @@ class SqlTable:
     def fetch(self, after: Watermark | None, limit: int) -> Fetched:
         """Return at most `limit` records after a watermark (None: from the start), oldest first.
 
-        Late records are returned first, without other records, in the order of their keys.
+        If there are late records, a call returns only late records, in the order of their keys;
+        later calls return the other records.
         """
         behind = self._behind(after, limit)
         if behind is not None:
@@ -110,7 +111,7 @@ class SqlTable:
         if waiting:
             value = table[self._roles.time].iloc[believed]
             read_as = str(times[believed]).replace("NaT", "no time")
-            text = f"the record with {self._roles.time} {value} waits: it is read as {read_as}"
+            text = f"the record of {self._roles.time} {value} waits: its time is read as {read_as}"
             warnings = (*warnings, text)
             rows = self._read(query, believed)
             times = self._roles.times_of(rows.table[self._roles.time])
@@ -121,7 +122,7 @@ class SqlTable:
                 f"{gone} key{'' if gone == 1 else 's'} missing below the newest {self._roles.key}"
             )
             within = format_duration(LOOKED_FOR)
-            warnings = (*warnings, f"{keys} did not appear within {within}: given up")
+            warnings = (*warnings, f"{keys} did not appear within {within}; given up")
         return Fetched(
             table=rows.readable(),
             watermark=mark,
@@ -210,7 +211,7 @@ class SqlTable:
         )
 
     def _is_gone(self, position: dict[str, Any]) -> bool:
-        """Return whether the watermark's key has no row, although rows up to its time exist."""
+        """Return whether rows up to a position's time exist, but no row with the position's key."""
         if self._scalar(self._order.with_key(position)) is not None:
             return False
         return self._scalar(self._order.largest_key(position)) is not None
@@ -247,8 +248,8 @@ class SqlTable:
         raise SourceConfigError(
             f"{self.describe()}: {self._roles.key} has restarted: {keys.min()} comes after "
             f"{newest_key}, which is gone",
-            todo="configure a monitor with a new name, and a key that is never used again, such as "
-            f"one that a query makes of time and {self._roles.key}",
+            todo="configure a monitor with a new name, and a key whose values never repeat, such "
+            f"as a key that a query makes of time and {self._roles.key}",
         )
 
     def _may_continue(self, newest_key: int, position: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The check for text times whose alphabetical order in a database is not the order of time."""
+"""Checks whether the alphabetical order of text times in a database is the order of time."""
 
 import pandas as pd
 
@@ -9,7 +9,7 @@ from aemon.times.text_times import sorts_as_text
 from aemon.times.time_apart import column_of_times
 from aemon.times.time_format import NAMES, sorts_by_letters
 
-_WAY_OUT = "write a query that converts it to a time of the database, under another name"
+_WAY_OUT = "write a query that converts the text to a time of the database, under another name"
 _LOOKED_AT = 1000
 
 
@@ -31,8 +31,8 @@ def check_order_of_times(table: pd.DataFrame, roles: Roles, where: str) -> None:
     wrong = [text for text in texts if not _in_order(text, roles.time_format)]
     if wrong and 2 * len(wrong) > len(column):
         raise SourceConfigError(
-            f"{where}: {roles.time} {wrong[0]!r} is text whose alphabetical order is not that of "
-            "time",
+            f"{where}: {roles.time} {wrong[0]!r} is text whose alphabetical order is not the order "
+            "of time",
             todo=f"{_WAY_OUT}: query: SELECT ..., to_timestamp({roles.time}, ...) AS at",
         )
     name = column_of_times(some, roles.time, roles.entity)

@@ -20,13 +20,13 @@ from aemon.store.store import KEYS_AT_ONCE, Row, Store
 
 REDELIVERED, CHANGED = "duplicate_key", "changed_record"
 _COLUMNS = tuple(history.c[name] for name in ("id", "entity", "record_key", "event_time", "record"))
-_LONGEST_ARRIVAL = 18  # most digits of an id that every database accepts
-_EXACT, _LARGEST = 2**53, 1e308  # between these sizes, numbers are compared as text: int or float
+_LONGEST_ARRIVAL = 18  # digits; a longer id does not fit into every database
+_EXACT, _LARGEST = 2**53, 1e308  # numbers between these limits are compared as text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kept:
-    """The number of new records in the store, and the number of rejected records by reason."""
+    """The number of new stored records, and the number of rejected records for each reason."""
 
     new: int
     rejected: Counter[str]
@@ -40,7 +40,7 @@ class Beside:
         rejected: records that could not be read; the newest rejected records are kept.
         by_arrival: True if event times are times of arrival. A record that is delivered again then
             has a different event time.
-        note: what the stream must know about the delivery after a restart.
+        note: text about the delivery, which the stream needs after a restart.
         finish_before: None if all records are complete. Otherwise the records are parts, which are
             joined by entity and key; a joined record is finished if its first part arrived before
             this time.
@@ -86,7 +86,7 @@ def keep_history(
         return Kept(new=0, rejected=Counter())
     named = [{"entity": "", **row} for row in rows]
     with store.writing() as connection:
-        _take_turn(connection, monitor)
+        take_turn(connection, monitor)
         if beside.finish_before is not None:
             named = join_parts(connection, store, monitor, named, beside.finish_before)
         new, changed = _split(
@@ -94,17 +94,27 @@ def keep_history(
         )
         counts = Counter(record.reason for record in (*beside.rejected, *changed))
         counts[REDELIVERED] += len(named) - len(new) - len(changed)
-        if new:
-            write_rows(connection, history, {"monitor": Same(monitor, len(new)), **as_columns(new)})
+        append_records(connection, monitor, new, keep)
         keep_rejected(connection, store, monitor, [*beside.rejected, *changed])
         if beside.note is not None:
             keep_note(connection, store, monitor, beside.note)
-        if keep is not None:
-            _drop_oldest(connection, monitor, keep)
     return Kept(new=len(new), rejected=+counts)
 
 
-def _take_turn(connection: sa.Connection, monitor: str) -> None:
+def append_records(
+    connection: sa.Connection, monitor: str, rows: Sequence[Row], keep: int | None
+) -> None:
+    """Append new records to the kept records of a monitor; keep only the newest `keep` records.
+
+    If the monitor has a watermark, records after the watermark are not dropped.
+    """
+    if rows:
+        write_rows(connection, history, {"monitor": Same(monitor, len(rows)), **as_columns(rows)})
+    if keep is not None:
+        _drop_oldest(connection, monitor, keep)
+
+
+def take_turn(connection: sa.Connection, monitor: str) -> None:
     """Lock the row of a monitor, so that only one writer at a time appends records.
 
     Ids then have the same order as commits. Without the lock, a reader could read up to a newer id
@@ -142,34 +152,34 @@ def _split(
         if earlier is row:
             new.append(row)
         elif not _is_same(earlier, row, by_arrival=by_arrival):
-            changed.append(Rejected(reason=CHANGED, record=_as_text(row)))
+            changed.append(Rejected(reason=CHANGED, record=row_as_text(row)))
     return new, changed
 
 
 def _is_same(earlier: Mapping[Any, Any], row: Mapping[Any, Any], *, by_arrival: bool) -> bool:
     """Return whether two records have equal values; ignore how the database stores numbers."""
     same_time = by_arrival or earlier["event_time"] == row["event_time"]
-    return same_time and bool(_comparable(earlier["record"]) == _comparable(row["record"]))
+    return same_time and bool(comparable(earlier["record"]) == comparable(row["record"]))
 
 
-def _comparable(value: Any) -> Any:
+def comparable(value: Any) -> Any:
     """Return a value for comparison: without nulls, and with large numbers as text.
 
-    PostgreSQL stores large floats as integers, so that a read value can differ from the written
-    value in type.
+    PostgreSQL stores large floats as integers. Therefore the type of a value that is read can
+    differ from the type of the written value.
     """
     match value:
         case dict():
-            return {name: _comparable(item) for name, item in value.items() if item is not None}
+            return {name: comparable(item) for name, item in value.items() if item is not None}
         case list():
-            return [_comparable(item) for item in value]
+            return [comparable(item) for item in value]
         case float() | int() if _EXACT < abs(value) < _LARGEST:
             return f"{value:.17g}"
         case _:
             return value
 
 
-def _as_text(row: Mapping[Any, Any]) -> str:
+def row_as_text(row: Mapping[Any, Any]) -> str:
     """Return a rejected row as JSON text."""
     time = row["event_time"].isoformat()
     return json.dumps(
@@ -205,9 +215,10 @@ def arrival_at(position: str) -> int | None:
 def find_arrival(store: Store, monitor: str, mark: Watermark) -> int:
     """Return the id up to which the kept records of a monitor were read.
 
-    The position of the watermark is this id. If aemon did not write the position, or if it is after
-    all kept records, look up the record of the watermark instead. If this record is not kept,
-    return 0: all kept records are read again, and records with a verdict are recognised.
+    The position of the watermark is this id. If aemon did not write the position, or if the
+    position is after all kept records, look up the record of the watermark instead. If this record
+    is not kept, return 0: all kept records are read again, and records with a verdict are
+    recognised.
 
     Raises:
         StoreError: the database fails.

@@ -7,9 +7,10 @@ from aemon.store.schema.tables import stream_notes
 from aemon.store.store import Store
 
 MOST_NOTES = 30
-"""The number of notes that are kept for each monitor. A stream makes one note a second, or one for
-every thousand messages if more than a thousand arrive in a second. An acknowledgement that is later
-than this number of notes never arrives, because aemon has then given up the connection."""
+"""The number of notes that are kept for each monitor. A stream makes one note a second, or one note
+for every thousand messages if more than a thousand messages arrive in a second. Older
+notes are not needed: by then, aemon has given up each connection on which an acknowledgement is
+still missing."""
 
 
 def keep_note(connection: sa.Connection, store: Store, monitor: str, note: str) -> None:

@@ -22,7 +22,7 @@ class Contribution:
         expected: value that was expected, as text.
         error: squared difference from the expected value, relative to usual differences.
         share: share of the explanation; the shares of a record sum to 1.
-        episode: number of the record's episode; None if it belongs to no episode.
+        episode: number of the record's episode; None if the record belongs to no episode.
     """
 
     monitor: str

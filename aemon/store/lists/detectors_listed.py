@@ -1,4 +1,4 @@
-"""The detectors of many monitors in pages, and the history of one detector."""
+"""The detectors of many monitors in pages, and the thresholds and counts of one detector."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -32,10 +32,11 @@ def detector_list(
     Args:
         store: the store.
         monitors: names of the monitors.
-        names: columns of `detectors`, and `threshold` and `false_alarm_rate`.
+        names: names of the columns to return: columns of `detectors`, or `threshold`, or
+            `false_alarm_rate`.
         limit: the largest number of detectors.
         states: only detectors in one of these states; None for all states.
-        after: (monitor, version) of a detector; only detectors after it in the list.
+        after: (monitor, version) of a detector; only detectors after this detector in the list.
 
     Raises:
         StoreError: the database fails.
@@ -68,14 +69,15 @@ def detector_list(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ThresholdRow:
-    """A threshold of a detector, which judged until a later threshold was computed.
+    """A threshold of a detector; it was in use until a later threshold was computed.
 
     Attributes:
-        value: a record is anomalous if its score is above this.
+        value: a record is anomalous if its score is above this value.
         method: how the threshold was computed.
         false_alarm_rate: target rate of the threshold.
-        calibration_records: number of held-out normal records it was computed from.
-        reason: why it was computed.
+        calibration_records: number of held-out normal records that the threshold was computed
+            from.
+        reason: why the threshold was computed.
     """
 
     id: int
@@ -103,7 +105,7 @@ def threshold_rows(store: Store, detector_id: int) -> list[ThresholdRow]:
 
 
 def judged_by(store: Store, monitor: str, detector_id: int, since: datetime) -> Flagged:
-    """Return how many records a detector judged and flagged, by the ledger since its training.
+    """Return how many records a detector judged and flagged in runs since `since`, by the ledger.
 
     Raises:
         StoreError: the database fails.

@@ -1,4 +1,4 @@
-"""The newest verdicts on records: by key, by time, or all of a monitor in pages."""
+"""The newest verdicts on records: by key, by time, or on all records of a monitor in pages."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -32,7 +32,11 @@ def flagged_exceedances(
 def judged_later(
     store: Store, monitor: str, *, until: datetime, since: datetime | None
 ) -> set[tuple[str, str]]:
-    """Return (entity, key) of records first judged after `since`, with event time up to `until`."""
+    """Return (entity, key) of the records that were first judged after `since`.
+
+    Only records up to the event time `until` are returned. If `since` is None, the time of the
+    first verdict does not matter.
+    """
     query = sa.select(scores.c.entity, scores.c.record_key).where(
         scores.c.monitor == monitor, scores.c.event_time <= until, scores.c.revision == 1
     )
@@ -63,7 +67,10 @@ class JudgedRecord:
 def judged_records(
     store: Store, monitor: str, key: str, *, prefix: bool = False
 ) -> list[JudgedRecord]:
-    """Return the newest verdicts on records with this key; `prefix`: keys that begin with `key`."""
+    """Return the newest verdicts on the records with this key.
+
+    With `prefix`, return the verdicts on all records whose key begins with `key`.
+    """
     same = (
         scores.c.record_key.startswith(key, autoescape=True)
         if prefix
@@ -86,7 +93,7 @@ def score_rows(
     verdicts: Collection[str] | None = None,
     **wanted: Unpack[Narrowed],
 ) -> list[JudgedRecord]:
-    """Return at most `limit` of the newest verdicts on a monitor's records, newest record first.
+    """Return the newest verdict on each of at most `limit` records, newest record first.
 
     Args:
         store: the store.

@@ -14,10 +14,10 @@ from aemon.store.store import Store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRow:
-    """A run of the ledger, with its outcome and its counts; the columns are those of `runs`.
+    """A run of the ledger, with its outcome and its counts, which are columns of `runs`.
 
     Attributes:
-        detector_version: version of the detector that judged in the run, or was trained by it.
+        detector_version: version of the detector that judged in the run or that the run trained.
     """
 
     id: int
@@ -62,7 +62,7 @@ def run_rows(
         limit: the largest number of runs.
         jobs: only runs of these jobs; None for all jobs.
         outcomes: only runs with one of these outcomes; None for all outcomes.
-        wanted: more conditions; the times are those of the starts.
+        wanted: more conditions; the times are the times at which the runs started.
 
     Raises:
         StoreError: the database fails.

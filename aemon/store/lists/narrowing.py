@@ -16,7 +16,7 @@ class Narrowed(TypedDict, total=False):
         entity: only rows of this entity.
         since: only rows at or after this time.
         until: only rows before this time.
-        after: the key of a row; only rows after it in the list.
+        after: the key of a row; only rows after this row in the list.
     """
 
     entity: str | None
@@ -28,8 +28,9 @@ class Narrowed(TypedDict, total=False):
 def of_monitors(column: sa.ColumnElement[Any], monitors: Collection[str]) -> sa.ColumnElement[bool]:
     """Return the condition that a row belongs to one of these monitors.
 
-    For several monitors, the condition uses no index: the index that orders the list finds the
-    first rows at once, and an index of the monitors would have to be read and sorted as a whole.
+    For several monitors, the condition keeps the database from using an index of monitors: all
+    rows of these monitors would have to be read and sorted. The index that orders the list is
+    faster, because its first rows are already the result.
     """
     if len(monitors) == 1:
         return column == next(iter(monitors))
@@ -42,7 +43,7 @@ def narrowed(
     wanted: Narrowed,
     time: sa.ColumnElement[Any] | None = None,
 ) -> Iterator[sa.ColumnElement[bool]]:
-    """Yield the conditions on a table.
+    """Yield the conditions on a table as SQL.
 
     Args:
         table: the table, with the column `entity` if `wanted` has an entity.

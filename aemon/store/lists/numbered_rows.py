@@ -23,7 +23,8 @@ class FeedbackRow:
         entity: entity of the record; None means all entities.
         verdict: false_alarm, confirmed or ignore_until.
         until: end of the ignored period; only with `ignore_until`.
-        detector_id: the first detector that was trained with this feedback; None before that.
+        detector_id: the first detector that was trained with this feedback; None until a training
+            uses the feedback.
     """
 
     id: int
@@ -55,7 +56,7 @@ def feedback_rows(
         limit: the largest number of entries.
         record_key: only feedback on records with this key; None for all feedback.
         verdicts: only feedback with one of these verdicts; None for all verdicts.
-        wanted: more conditions; the times are those at which the feedback was given.
+        wanted: more conditions; the times are the times at which the feedback was given.
 
     Raises:
         StoreError: the database fails.
@@ -88,7 +89,7 @@ def snooze_rows(
         monitors: names of the monitors.
         limit: the largest number of snoozes.
         ends_after: only snoozes that end after this time; None for all snoozes.
-        wanted: more conditions; the times are those at which the snoozes were entered.
+        wanted: more conditions; the times are the times at which the snoozes were entered.
 
     Raises:
         StoreError: the database fails.
@@ -113,7 +114,7 @@ def rejected_rows(
         store: the store.
         monitors: names of the monitors.
         limit: the largest number of records.
-        wanted: more conditions; the times are those at which the records were rejected.
+        wanted: more conditions; the times are the times at which the records were rejected.
 
     Raises:
         StoreError: the database fails.

@@ -46,7 +46,7 @@ class Stretch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreBucket:
-    """The records of a short time: their number, and their smallest and largest values.
+    """The records of one time bucket: their number, and their smallest and largest values.
 
     Attributes:
         time: event time of the first record in the bucket.
@@ -77,7 +77,7 @@ def score_buckets(store: Store, stretch: Stretch, buckets: int) -> list[ScoreBuc
     """
     seconds = (stretch.until - stretch.since).total_seconds() / buckets
     own = scores.c
-    # The threshold that judged a record may be that of its entity, which `thresholds` lacks.
+    # A record may have been judged with its entity's threshold, which is not in `thresholds`.
     threshold = sa.case((own.exceedance > 0, own.score / own.exceedance))
     number = bucket_number(store, stretch.since, seconds)
     query = (
@@ -101,11 +101,12 @@ def score_buckets(store: Store, stretch: Stretch, buckets: int) -> list[ScoreBuc
 
 
 def bucket_number(store: Store, since: datetime, seconds: float) -> sa.ColumnElement[int]:
-    """Return the number of the bucket of a score, counted from a time, in SQL."""
+    """Return SQL for the number of a score's bucket; bucket 0 begins at `since`."""
     begin = sa.literal(since, scores.c.event_time.type)
     if store.engine.dialect.name == "sqlite":
         days = sa.func.julianday(scores.c.event_time) - sa.func.julianday(begin)
-        # Half a millisecond more than the precision of a Julian day, which is 40 microseconds.
+        # Half a millisecond is added, because a Julian day is exact to only 40 microseconds: a time
+        # at the beginning of a bucket could get the number of the bucket before.
         return sa.cast((days * DAY_SECONDS + 0.0005) / seconds, sa.Integer)
     passed = sa.extract("epoch", scores.c.event_time) - sa.extract("epoch", begin)
     return sa.cast(sa.func.floor(passed / seconds), sa.Integer)
@@ -120,8 +121,8 @@ class FlaggedPoint:
     """A flagged or suppressed record of a series.
 
     Attributes:
-        observed: column -> observed value, of the columns that were asked for.
-        expected: column -> expected value, of the columns that were asked for.
+        observed: column -> observed value, for the requested columns.
+        expected: column -> expected value, for the requested columns.
     """
 
     time: datetime
@@ -139,7 +140,7 @@ class FlaggedPoint:
 def flagged_points(
     store: Store, stretch: Stretch, columns: tuple[str, ...], limit: int
 ) -> list[FlaggedPoint]:
-    """Return at most `limit` flagged and suppressed records of a stretch, the highest first.
+    """Return at most `limit` flagged and suppressed records, the largest exceedance first.
 
     Raises:
         StoreError: the database fails.
@@ -178,7 +179,7 @@ def flagged_points(
 
 
 def newest_time(store: Store, monitor: str) -> datetime | None:
-    """Return the event time of the newest judged record of a monitor; None without one.
+    """Return the event time of a monitor's newest judged record; None without judged records.
 
     Raises:
         StoreError: the database fails.
@@ -191,7 +192,7 @@ def newest_time(store: Store, monitor: str) -> datetime | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LaneCell:
-    """The records of one entity in a short time."""
+    """The counts of one entity's records in one time bucket, and their largest exceedance."""
 
     entity: str
     bucket: int
@@ -207,7 +208,7 @@ def lane_cells(store: Store, stretch: Stretch, buckets: int, limit: int) -> list
         store: the store.
         stretch: the stretch.
         buckets: number of buckets of equal length in the stretch.
-        limit: largest number of entities: those with the largest exceedances.
+        limit: largest number of entities; entities with the largest exceedances are chosen.
 
     Raises:
         StoreError: the database fails.

@@ -37,7 +37,7 @@ class UtcTime(sa.TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return type text for SQLite, which has no type for times, and else `timestamptz`."""
+        """Return type text for SQLite, which has no type for times; `timestamptz` for PostgreSQL."""
         return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else self.impl)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
@@ -112,7 +112,7 @@ class Json(sa.TypeDecorator[Any]):
 
 
 def _are_numbers(values: Collection[Any]) -> bool:
-    """Return whether all values are finite numbers, with a quick check because it runs often.
+    """Return whether all values are finite numbers; the check is quick, because it runs often.
 
     >>> _are_numbers([1, 0.5]), _are_numbers([1, True]), _are_numbers([float("nan")])
     (True, False, False)
@@ -147,7 +147,7 @@ class Truth(sa.TypeDecorator[bool]):
 
 Number: sa.types.TypeEngine[float] = sa.Double().with_variant(sa.REAL(), "sqlite")
 Whole = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-"""Column type of a 64-bit integer; as a primary key, the type numbers rows, also in SQLite."""
+"""Column type of a 64-bit integer; a primary key of this type numbers rows, also in SQLite."""
 
 Identifier = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 """Column type of text that sorts by its bytes, as in Python and SQLite, and not by a locale."""

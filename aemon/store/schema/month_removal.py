@@ -1,4 +1,4 @@
-"""Dropping monthly partitions of `scores` on PostgreSQL, after retention has removed all rows."""
+"""Drops monthly partitions of `scores` on PostgreSQL, after retention has removed all rows."""
 
 import re
 from datetime import UTC, datetime

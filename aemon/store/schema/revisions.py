@@ -1,4 +1,4 @@
-"""Reading, checking and upgrading the schema revision of a store."""
+"""Reads, checks and upgrades the schema revision of a store."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,7 +121,7 @@ def _orphans(connection: sa.Connection) -> list[str]:
     The database does not check this, because `scores` has no foreign keys.
     """
     return [
-        f"table scores: {count} rows of a {name[:-3]} that is missing"
+        f"table scores: {count} rows refer to a {name[:-3]} that is missing"
         for name, table in (("detector_id", detectors), ("threshold_id", thresholds))
         if (
             count := connection.execute(
@@ -203,7 +203,7 @@ def _changed(what: str, stored: Any, expected: Any, dialect: Dialect) -> str:
     if what == "type":
         return f"is {stored}, not {expected.compile(dialect=dialect)}"
     if what == "nullable":
-        return "may be null, and must not" if stored else "must not be null, and should"
+        return "allows null, but must not" if stored else "does not allow null, but must"
     return f"has an unexpected {what}"
 
 

@@ -28,7 +28,7 @@ def table(name: str, *parts: Any, comment: str, **options: Any) -> sa.Table:
 
 
 def monitor(*extra: Any, **options: Any) -> sa.Column[Any]:
-    """Return the column `monitor`, which holds the name of the monitor: queries need no join."""
+    """Return the column `monitor`, which holds the monitor's name, so that queries need no join."""
     return column("monitor", sa.Text, "the monitor's name", *extra, **options)
 
 

@@ -185,8 +185,9 @@ runs = table(
 )
 
 # `scores` has no foreign keys. With foreign keys, PostgreSQL would look up three rows for each
-# copied row, which takes longer than copying the row. The ids are of rows that the same transaction
-# has read or written. `aemon db check` finds scores whose detector or threshold is missing.
+# copied row, which takes longer than copying the row. The ids in `scores` belong to rows that the
+# same transaction has read or written. `aemon db check` finds scores whose detector or threshold is
+# missing.
 scores = table(
     "scores",
     *record_identity(),

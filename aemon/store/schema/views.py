@@ -55,7 +55,9 @@ LEFT JOIN contributions {name}
 
 
 def _above_threshold(verdict: str, also: str) -> str:
-    """Return a SELECT of records above their threshold, with the three top columns of each record.
+    """Return a SELECT of records above their threshold.
+
+    Each row has the three columns that contribute most to the record.
 
     Args:
         verdict: verdict of the records, `anomaly` or `suppressed`.

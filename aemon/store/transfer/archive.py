@@ -116,7 +116,7 @@ def read_manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Noted]:
         raise TransferError(
             f"{path} has schema {written[1]} of aemon {version}; this aemon, {__version__}, "
             f"needs {HEAD_REVISION}",
-            todo=f"import it with aemon {version}, then run `aemon db upgrade` with this one"
+            todo=f"import the file with aemon {version}, then run `aemon db upgrade` of this aemon"
             if older
             else f"install aemon {version} or newer",
         )
@@ -150,7 +150,8 @@ class Entry:
     def batches(self, batch: int) -> Iterator[tuple[int, list[Row]]]:
         """Yield (number of the first line, rows) of each batch.
 
-        Before the last batch, the number of rows and the sha256 are compared with the manifest.
+        Before the last batch is yielded, the number of rows and the sha256 are compared with the
+        manifest.
 
         Args:
             batch: the largest number of rows in a batch.
@@ -168,7 +169,7 @@ class Entry:
                 while line := reader.readline(MOST_LINE_BYTES):
                     number += 1
                     if len(line) == MOST_LINE_BYTES:
-                        raise self.broken("longer than any row", line=number)
+                        raise self.broken("has more bytes than a row can have", line=number)
                     digest.update(line)
                     size += len(line)
                     rows.append(self._decoded(decode, line, number))

@@ -70,7 +70,8 @@ def _write(store: Store, file: IO[bytes], batch: int) -> Counts:
     ) as archive:
         with store.reading() as connection:
             if connection.dialect.name == "postgresql":
-                # The default level shows each statement the rows that were committed before it.
+                # At the default isolation level, each statement reads the rows that are committed
+                # when the statement begins.
                 connection.execution_options(isolation_level="REPEATABLE READ")
             noted = {
                 table.name: write_entry(archive, table, _rows(connection, table, batch))
@@ -125,7 +126,7 @@ def import_(store: Store, path: Path, *, batch: int = ROWS_AT_ONCE) -> Counts:
 
 
 def check(path: Path) -> None:
-    """Check the manifest of a file: whether this version can import it. Do not read the rows.
+    """Check by its manifest whether this version can import a file. Do not read the rows.
 
     Raises:
         TransferError: the file is broken or has a different schema.

@@ -159,7 +159,7 @@ def sent(body: bytes, kind: str, *, small: bool, status: int = HTTPStatus.OK) ->
     """Return an answer; with `small`, a long one is compressed."""
     headers = {"Content-Type": kind, "Vary": "Accept-Encoding"}
     if small and len(body) >= LEAST_COMPRESSED:
-        # The fastest level: higher levels gain little, and pages are made anew each time.
+        # The fastest level: higher levels gain little, and every request makes its page again.
         body, headers["Content-Encoding"] = gzip.compress(body, 1), "gzip"
     return Response(body, status, headers)
 

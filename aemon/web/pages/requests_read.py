@@ -53,7 +53,7 @@ SPANS = {
 
 
 USUAL = "24h"
-_ROOM = 4  # a young monitor is shown in a span of so many times its age
+_ROOM = 4  # a young monitor is shown in a span of this number of times its age
 
 
 def span_of(request: Request, began: datetime | None, now: datetime) -> str:

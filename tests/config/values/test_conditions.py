@@ -72,7 +72,10 @@ def test_what_is_read(text, read):
         ("speed > 3)", "character 10: expected `and`, `or` or the end, not ')'"),
         ("speed 3", "character 7: expected `and`, `or` or the end, not '3'"),
         ("state == 'run", "character 10: a ' is opened here and never closed"),
-        ("speed - 3 > 0", "character 7: '-' is not known: cells are compared, not computed with"),
+        (
+            "speed - 3 > 0",
+            "character 7: '-' is not known: a condition compares cells, without arithmetic",
+        ),
         ("3pumps > 1", "character 1: expected a number; put names that begin with a digit"),
         ("state in []", "character 11: expected a number, a text in quotes"),
         ("state in [run]", "character 11: expected a number, a text in quotes"),

@@ -45,7 +45,7 @@ def test_a_category_never_seen_is_expected_by_nothing():
 
 
 def test_the_commonest_category_is_not_expected_for_being_so():
-    assert told(part("country", "NL", "DE")) == "country NL unusual beside the other columns"
+    assert told(part("country", "NL", "DE")) == "country NL unusual given the other columns"
     assert told(part("country", "LI", "DE")) == ("country LI, which only 1 % of the records have")
     assert told(part("country", "NL", "DE"), given=("amount",)) == (
         "country NL where DE was expected, given amount"
@@ -53,9 +53,9 @@ def test_the_commonest_category_is_not_expected_for_being_so():
 
 
 def test_a_value_as_expected_is_not_contrasted_with_itself():
-    unusual = "load 0 % unusual beside the other columns"
+    unusual = "load 0 % unusual given the other columns"
     assert told(part("load", 0.0, 0.0), given=("flow",)) == unusual
-    assert told(part("on", True, True)) == "on true unusual beside the other columns"
+    assert told(part("on", True, True)) == "on true unusual given the other columns"
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_a_columns_kind_is_chosen_from_its_cells(make_frame, cells, kind):
         (["0", "1"] * 99 + [None, ""], "only 0 and 1 written as text; 2 missing"),
         ([True, False] * 99 + [None, True], "true and false; 1 missing"),
         (["eco", "full"] * 99 + [None, "eco"], "2 different texts; 1 missing"),
-        (np.full(N, 7.0), "constant: flagged when it moves"),
+        (np.full(N, 7.0), "constant: flagged if its value changes"),
         ([None] * N, "every value missing"),
         (np.full(N, np.inf), "every value missing or infinite"),
         ([f"s{i}" for i in range(N)], "an identifier, 200 different texts in 200 records"),
@@ -133,7 +133,7 @@ def test_reports_say_why(make_frame, cells, reason):
         (["eco"], ("categorical", "one value so far")),
         ([uuid4()], ("categorical", "one value so far")),
         (["eco"] * 49, ("categorical", "one value so far")),
-        (["eco"] * 50, ("categorical", "constant: flagged when it moves")),
+        (["eco"] * 50, ("categorical", "constant: flagged if its value changes")),
         (["eco", "full"], ("ignored", "too few records to decide, 2 different texts in 2 records")),
         (
             [f"s{i}" for i in range(10)],

@@ -85,16 +85,16 @@ def test_a_column_that_cannot_be_of_its_configured_kind_is_refused(make_frame, k
             "boolean",
             ["On", "off", "TRUE", "f"] * 49 + ["ERR", "on", None, "inf"],
             (
-                "so configured; 197 of 198 are numbers; these words are taken as missing: 'ERR' (1); "
+                "as configured; 197 of 198 are numbers; these words are taken as missing: 'ERR' (1); "
                 "1 missing, 1 infinite (both are missing cells)"
             ),
         ),
-        ("numeric", [0, 1] * 100, "so configured"),
-        ("numeric", [np.nan, 1.5, 2.5, np.nan] * 50, "so configured; 100 missing"),
+        ("numeric", [0, 1] * 100, "as configured"),
+        ("numeric", [np.nan, 1.5, 2.5, np.nan] * 50, "as configured; 100 missing"),
         ("numeric", [np.inf] * 100 + [None] * 100, "every value missing or infinite"),
-        ("categorical", [i % 100 for i in range(N)], "so configured"),
-        ("categorical", [1, 2, 3, None] * 50, "so configured; 50 missing"),
-        ("categorical", [1, 2, 3, 4, 5], "so configured"),
+        ("categorical", [i % 100 for i in range(N)], "as configured"),
+        ("categorical", [1, 2, 3, None] * 50, "as configured; 50 missing"),
+        ("categorical", [1, 2, 3, 4, 5], "as configured"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

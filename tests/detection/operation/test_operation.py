@@ -130,7 +130,7 @@ def test_what_is_stored_comes_back(records):
     operation = of(frame, settle="90s", wind_down="30s")
     again = Operation.from_json(operation.as_json())
     assert again.as_json() == operation.as_json()
-    assert again.summary == "`speed > 10` holds, for 1m30s at least"
+    assert again.summary == "`speed > 10` holds for at least 1m30s"
     assert again.seen(frame.values) == ["speed is 0 to 20"]
     assert Operation.from_json(None) is None
 

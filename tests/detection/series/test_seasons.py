@@ -182,10 +182,13 @@ def test_it_is_stored_and_pieces_change_nothing(detector):
 
 def test_it_says_how_it_sees_records(detector):
     assert detector.summary == (
-        "each is judged beside the 3 before it; net and cpu follow the hour of the day, separately "
+        "each record is judged together with the 3 records before it; "
+        "net and cpu follow the hour of the day, separately "
         "for workdays and the weekend (UTC)"
     )
-    assert trained(28, seasons=False).summary == "each is judged beside the 3 before it"
+    assert trained(28, seasons=False).summary == (
+        "each record is judged together with the 3 records before it"
+    )
     assert trained(28, series=False).summary == ""
 
 

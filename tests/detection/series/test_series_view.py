@@ -12,7 +12,7 @@ from aemon.config.learning_settings import LearningSettings
 from aemon.config.threshold_settings import ThresholdSettings
 from aemon.detection.detector import Detector
 from aemon.detection.learning import train_detector
-from aemon.detection.looking import see
+from aemon.detection.record_judging import see
 from aemon.frame import Frame
 
 START = np.datetime64("2026-03-01", "us")
@@ -137,7 +137,7 @@ def test_the_column_whose_order_is_odd_is_blamed(detector):
     told = looked.explain(flagged)
     assert np.mean(["room " in one.reason for one in told]) > 0.9
     assert np.mean([one.contributions[0].column == "room" for one in told]) > 0.5
-    assert np.mean([one.reason.endswith("after the records before it") for one in told]) > 0.8
+    assert np.mean([one.reason.endswith("after the previous records") for one in told]) > 0.8
 
 
 def test_entities_have_levels_of_their_own_and_pasts_of_their_own():

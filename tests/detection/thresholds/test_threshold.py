@@ -180,7 +180,7 @@ class TestMethods:
         assert line.critical_value >= value
         assert line.critical_rate == CRITICAL_SHARE * line.false_alarm_rate
         share = f"{line.false_alarm_rate:.2g}"
-        note = f"fixed; by 2000 records, a share of {share} of normal records is above it"
+        note = f"fixed; measured on 2000 records, a share of {share} of normal records is above it"
         assert line.note == note
 
     @pytest.mark.parametrize("method", METHODS)

@@ -52,7 +52,9 @@ def test_what_is_more_and_what_is_fewer():
         told.append(now.summary(usual))
     # An hour is judged once it is over: 60 records are more, 2 are fewer
     assert [bool(one) for one in told] == [False, False, False, True, True, False, True]
-    assert told[3] == "60 records in 1h, where 15 came in training, since 2026-01-04 02:00 UTC"
+    assert (
+        told[3] == "60 records in 1h, where 15 came in training; unusual since 2026-01-04 02:00 UTC"
+    )
     assert told[4].endswith("since 2026-01-04 02:00 UTC")
     assert told[6].startswith("2 records in 1h")
 

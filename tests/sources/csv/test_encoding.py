@@ -58,5 +58,5 @@ def test_texts_that_begin_with_a_mark_may_be_put_together(tmp_path):
 
 
 def test_an_encoding_nobody_knows_is_refused():
-    with pytest.raises(ValueError, match="no encoding that Python knows"):
+    with pytest.raises(ValueError, match="not an encoding that Python knows"):
         CsvSource(path="a.csv", time="ts", encoding="latin-99")

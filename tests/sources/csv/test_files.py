@@ -91,7 +91,7 @@ def test_a_closed_folder_among_others_is_told_and_the_others_are_read(mode):
             for fetched in (source.fetch(None, 9), source.newest(None, 9)):
                 (told,) = fetched.warnings
                 assert told.startswith(
-                    "a folder may not be listed or entered: closed; let the user"
+                    "aemon has no permission to list or enter a folder: closed; give the user"
                 )
                 assert len(fetched.table) > 0
             assert other.fetch(None, 9).warnings == ()  # which does not mean it
@@ -99,7 +99,7 @@ def test_a_closed_folder_among_others_is_told_and_the_others_are_read(mode):
                 "source": {"kind": "csv", "path": str(base / "*/*.csv"), "time": "time"},
                 "score_every": "1m",
             }}}))  # fmt: skip
-            assert found.what == "pumps: aemon may not list or enter closed"
+            assert found.what == "pumps: aemon has no permission to list or enter closed"
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o744, 0o711])
@@ -118,4 +118,4 @@ def test_a_folder_that_may_not_be_listed_or_entered_is_told_and_not_taken_for_em
             find_files(closed / name)
     assert str(closed) in told.value.message
     assert "Permission denied" in told.value.message
-    assert "let the user that aemon runs as" in told.value.todo
+    assert "give the user that aemon runs as" in told.value.todo

@@ -99,10 +99,18 @@ PREAMBLE = "Station: South, pump 7\nExported 17.11.2025\n\n"
 @pytest.mark.parametrize(
     ("text", "settings", "told"),
     [
-        (PREAMBLE + "ts;flow\n1;20,5\n", {}, r"line 4 names it.*separator: ';'"),
-        (PREAMBLE + "ts\tflow\n1\t20\n", {}, r'line 4 names it.*separator: "\\t"'),
-        (PREAMBLE + "ts,flow\n1,20\n", {"separator": ";"}, r"line 4 names it.*separator: ','"),
-        (PREAMBLE + "ts,flow\n1,20\n", {"header_line": 2}, r"line 4 names it: header_line: 4\)$"),
+        (PREAMBLE + "ts;flow\n1;20,5\n", {}, r"line 4 names this column.*separator: ';'"),
+        (PREAMBLE + "ts\tflow\n1\t20\n", {}, r'line 4 names this column.*separator: "\\t"'),
+        (
+            PREAMBLE + "ts,flow\n1,20\n",
+            {"separator": ";"},
+            r"line 4 names this column.*separator: ','",
+        ),
+        (
+            PREAMBLE + "ts,flow\n1,20\n",
+            {"header_line": 2},
+            r"line 4 names this column: set header_line: 4\)$",
+        ),
         (PREAMBLE + "ts;flow\n1;20\n", {"time": "tss"}, r"no column 'tss'.*taken from line 1"),
     ],
     ids=["semicolon", "tab", "comma", "line", "nowhere"],

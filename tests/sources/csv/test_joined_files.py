@@ -77,7 +77,7 @@ def test_a_record_waits_for_the_file_that_grows_later_and_no_longer_than_is_said
     read = reader.after(None, 100)
     assert seconds(read) == [0, 1, 2, 3, 4, 5]
     assert read.warnings == (
-        "pressure ends at 2026-03-01 00:00:05: records wait for it (join_wait)",
+        "pressure ends at 2026-03-01 00:00:05: records wait for this file (join_wait)",
     )
     # When it goes on, then the records are whole
     folder.write("pressure", range(6, 9))

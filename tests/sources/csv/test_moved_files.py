@@ -85,7 +85,7 @@ def test_later_records_alone_are_read_with_a_warning(file, plant):
     file.write_text(content(20, first=100))
     assert plant.read() == list(range(100, 120))
     assert plant.keys[60] == "plant.csv#1:2"
-    assert "lines not read before may be lost" in plant.warnings[0]
+    assert "lines that aemon had not read may be lost" in plant.warnings[0]
     assert plant.read() == []
     assert len(plant.warnings) == 1
 

@@ -45,7 +45,7 @@ def test_a_compressed_file_that_is_still_being_written_holds_up_no_other(tmp_pat
 
 def test_alone_it_is_an_error_that_may_pass(tmp_path):
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(content(3).encode())[:-9])
-    with pytest.raises(SourceError, match="still be being written"):
+    with pytest.raises(SourceError, match="still being written"):
         opened(tmp_path / "a.csv.gz").fetch(None, 1)
 
 

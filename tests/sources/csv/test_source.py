@@ -198,7 +198,8 @@ def test_a_missing_column_is_told_with_those_that_are_there(file, role):
 def test_a_wrong_separator_shows_in_the_message(file):
     file.write_text("ts;flow\n1;2\n")
     with pytest.raises(
-        SourceConfigError, match=r"line 1 names it, with .;. between the columns: separator: .;."
+        SourceConfigError,
+        match=r"line 1 names this column, with .;. between the columns: set separator: .;.",
     ):
         opened(file).fetch(None, 1)
 

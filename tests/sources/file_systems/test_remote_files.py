@@ -366,7 +366,7 @@ def test_other_options_read_the_same_source():
     ("path", "told"),
     [
         ("hdfs://host/x", "aemon does not read hdfs://; it reads s3://"),
-        ("sftp://aemon:hunter2@host/x", "an address holds no password"),
+        ("sftp://aemon:hunter2@host/x", "an address must not hold a password"),
         ("simplecache::s3://b/x", "chains with ::"),
         ("s3://b::x", "chains with ::"),
         ("s3://", "names no file or folder"),
@@ -382,7 +382,7 @@ def test_addresses_that_are_refused(path, told):
 
 
 def test_storage_belongs_to_an_address():
-    with pytest.raises(ValidationError, match="belongs to an address"):
+    with pytest.raises(ValidationError, match="is only for an address"):
         CsvSource(path="exports", time="ts", storage={"key": "a"})
 
 

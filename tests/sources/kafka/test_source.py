@@ -3,8 +3,10 @@
 import io
 import json
 import time
-from datetime import UTC, datetime
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import fastavro
 import pytest
@@ -14,7 +16,8 @@ from aemon.errors import SourceConfigError, SourceError
 from aemon.frame import check_frame
 from aemon.reading.inbox import Inbox
 from aemon.reading.inbox_records import InboxRecords
-from aemon.sources.kafka import connecting
+from aemon.reading.open_buckets import OpenBuckets
+from aemon.sources.kafka import connecting, consuming
 from aemon.sources.kafka.opening import open_source
 from aemon.sources.kafka.settings import KafkaSource
 from aemon.store.inbox.rejected_records import newest_rejected
@@ -33,9 +36,12 @@ def cluster():
         yield cluster
 
 
+def settings_of(cluster, **more):
+    return {"servers": cluster.servers, "topics": cluster.topic, "group": "pumps", **more}
+
+
 def kafka(cluster, **more):
-    given = {"servers": cluster.servers, "topics": cluster.topic, "group": "pumps", **more}
-    return open_source(KafkaSource.model_validate(given), utc_now)
+    return open_source(KafkaSource.model_validate(settings_of(cluster, **more)), utc_now)
 
 
 @pytest.fixture
@@ -297,6 +303,44 @@ def test_a_full_inbox_pauses_the_partitions_and_loses_nothing(cluster, listen, m
     assert arrived.lost == 0
 
 
+def test_readings_become_records_of_whole_buckets_over_a_crash(cluster, inbox_of, store, clock):
+    made = {
+        "pivot": {"name": "tag", "value": "value"},
+        "bucket": {"every": "1m", "wait": "300ms", "aggregate": {"state": "last"}},
+        "entity": "$key",
+        "time": "$.ts",
+    }
+    buckets = partial(OpenBuckets, KafkaSource.model_validate(settings_of(cluster, **made)))
+
+    def reading(inbox):
+        inbox._buckets = buckets(store, "pumps")
+        return inbox
+
+    def said(second, tag, value):
+        ts = (clock.now + timedelta(seconds=second - 600)).isoformat()
+        cluster.say(json.dumps({"ts": ts, "tag": tag, "value": value}), key="p1")
+
+    first = reading(inbox_of(**made))
+    said(0, "flow", 1)
+    said(10, "state", "on")
+    wait_for(lambda: len(first._stream._member.waiting) == 2)
+    first.write_arrived()
+    die(first)
+    second = reading(inbox_of(**made))
+    said(50, "flow", 3)
+    said(70, "flow", 8)
+    wait_for(lambda: len(second._stream._member.waiting) == 2)
+    second.write_arrived()
+    clock.forward(timedelta(seconds=30))  # no reading has arrived for the wait
+    second._stream._clock = clock
+    second._stream._member.assigned_since = clock.now - timedelta(seconds=1)
+    assert second.write_arrived() == 2
+    table = InboxRecords(store, "pumps").fetch(None, 10).table
+    assert table["flow"].tolist() == [2.0, 8.0]
+    assert table["state"].fillna("missing").tolist() == ["on", "missing"]
+    assert table["entity"].tolist() == ["p1", "p1"]
+
+
 def test_a_broker_that_goes_and_comes_back_loses_and_doubles_nothing(cluster, inbox_of, store):
     inbox = inbox_of()
     say(cluster, 1)
@@ -351,6 +395,82 @@ def test_a_topic_that_is_not_there_is_told_with_those_that_are(cluster):
     with pytest.raises(SourceConfigError, match=r"no topic reading, .*did you mean readings"):
         wait_for(lambda: stream.take(1).more)
     stream.close()
+
+
+def test_a_pattern_reads_all_topics_that_match_also_those_made_later(cluster, monkeypatch, listen):
+    monkeypatch.setattr(connecting, "REFRESH_MILLISECONDS", 300)
+    cluster.make_topic("readings-2", 1)
+    stream = listen(topics=["^readings.*"], values={"flow": "$.flow"})
+    say(cluster, 1)
+    cluster.topic = "readings-2"
+    say(cluster, 2)
+    frames, _ = taken(stream, 2)
+    assert sorted(key for frame in frames for key in frame.keys) == [
+        "readings-2/0/0",
+        "readings/0/0",
+    ]
+    cluster.make_topic("readings-3", 1)
+    cluster.topic = "readings-3"
+    say(cluster, 3)
+    frames, _ = taken(stream, 1)
+    assert [key for frame in frames for key in frame.keys] == ["readings-3/0/0"]
+
+
+def test_a_look_reads_the_topics_of_a_pattern_or_tells_that_none_matches(cluster):
+    say(cluster, 1)
+    with closing(kafka(cluster, topics=["^read.*"])) as stream:
+        frames, _ = taken(stream, 1)
+        assert frames[0].keys.tolist() == ["readings/0/0"]
+    none = pytest.raises(SourceConfigError, match=r"no topic that matches \^plant")
+    with closing(kafka(cluster, topics=["^plant\\..*"])) as stream, none:
+        taken(stream, 1)
+    with closing(kafka(cluster, topics=["^plant"])) as stream:
+        stream.resume([], lambda: None)
+        with none:
+            taken(stream, 1)
+
+
+def test_a_topic_made_again_while_aemon_is_away_begins_a_new_generation(
+    cluster, inbox_of, store, caplog
+):
+    first = inbox_of()
+    say(cluster, 1, 2)
+    assert stored(first, store, 2) == [1, 2]
+    die(first)
+    cluster.delete_topic("readings")
+    cluster.make_topic("readings", 1)
+    say(cluster, 3, 4, 5)  # more than were read: only the topic's id tells
+    second = inbox_of()
+    assert stored(second, store, 5) == [1, 2, 3, 4, 5]
+    assert "was deleted and made again" in caplog.text
+    die(second)
+    third = inbox_of()  # the generation is in the store
+    say(cluster, 6)
+    assert stored(third, store, 6) == [1, 2, 3, 4, 5, 6]
+    keys = InboxRecords(store, "pumps").fetch(None, 10).table["record_key"].tolist()
+    assert keys[1:3] == ["readings/0/1", "readings#2/0/0"]
+    assert keys[-1] == "readings#2/0/3"
+    assert newest_rejected(store, ["pumps"], 5) == []
+
+
+@pytest.mark.parametrize("newer", [1, 5])
+def test_a_topic_made_again_while_it_is_read_begins_a_new_generation(
+    cluster, inbox_of, store, monkeypatch, newer
+):
+    monkeypatch.setattr(connecting, "REFRESH_MILLISECONDS", 300)
+    monkeypatch.setattr(consuming, "IDS_EVERY_SECONDS", 0.3)
+    inbox = inbox_of()
+    say(cluster, 1, 2)
+    assert stored(inbox, store, 2) == [1, 2]
+    cluster.delete_topic("readings")
+    cluster.make_topic("readings", 1)
+    later = list(range(10, 10 + newer))
+    say(cluster, *later)
+    assert stored(inbox, store, 2 + newer) == [1, 2, *later]
+    say(cluster, 99)
+    assert stored(inbox, store, 3 + newer) == [1, 2, *later, 99]
+    assert newest_rejected(store, ["pumps"], 5) == []
+    assert inbox.take_rejected() == {}
 
 
 def test_brokers_that_are_not_there_are_told_with_their_address():

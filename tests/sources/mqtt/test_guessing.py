@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aemon.errors import SourceConfigError
+from aemon.sources.mqtt.broker_listening import Topic
 from aemon.sources.mqtt.guessing import _settings, guesses_of
-from aemon.sources.mqtt.looking import Topic
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -21,7 +21,7 @@ def settings(**more):
     ("given", "told"),
     [
         ({"url": "http://broker"}, "is not an address of a broker"),
-        ({"url": "mqtt://me:hunter2@broker"}, "give them as user and password"),
+        ({"url": "mqtt://me:hunter2@broker"}, "write them under user and password"),
         ({"url": f"mqtt://{'x' * 80}"}, "is not an address of a broker"),
         ({"url": "mqtt://broker/topic"}, "give topics under topics"),
         ({"topics": {}}, "at least 1 item"),
@@ -40,6 +40,9 @@ def settings(**more):
         ({"entity": "$.id"}, "are plain values; write {column"),
         ({"time": "$.ts"}, "are plain values"),
         ({"topics": {"a": "$"}, "key": "$.id", "every": "10s"}, "leave key or every out"),
+        ({"bucket": "1m", "wait": "5s"}, "give bucket its wait"),
+        ({"bucket": "1m", "every": "10s"}, "without pivot and bucket"),
+        ({"gaps": {"flow": "missing"}}, "needs pivot or bucket too"),
         ({"password": "hunter2"}, "needs a user too"),
         ({"ca_file": "ca.crt"}, "has no effect without TLS"),
         ({"url": "mqtts://broker", "cert_file": "c.pem"}, "needs the other file"),

@@ -141,7 +141,7 @@ def test_a_node_that_is_not_there_is_told_and_the_others_are_read(plant, listen)
     wait_for(lambda: found.extend(stream.take(1).set_aside) or len(found) == 3)
     assert {one.reason for one in found} == {"no_node"}
     told = " ".join(one.text for one in found)
-    assert "Plant/Pump1/Flw: no node Flw at its level; did you mean Flow?" in told
+    assert "Plant/Pump1/Flw: no node Flw at this level; did you mean Flow?" in told
     assert "nsu=urn:nowhere;s=F: no such namespace" in told
     assert "s=Nope (BadNodeIdUnknown)" in told
     assert set(rows(stream)) == {"flow", "$time", "$key"}

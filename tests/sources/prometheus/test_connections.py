@@ -152,7 +152,7 @@ def test_credentials_tenants_and_a_path_are_sent_along(scripted, opened):
         (said({"status": "success", "data": {"result": [{"metric": {}, "histograms": []}]}}), SourceConfigError, "returns histograms"),
         (said(b"[" * 100_000), SourceConfigError, "no Prometheus API"),
         (said(b"nonsense", 200, Content_Encoding="gzip"), SourceError, "not gzip"),
-        (said(b"short", 200, Content_Length="100", X_Cut="1"), SourceError, "ends before its end"),
+        (said(b"short", 200, Content_Length="100", X_Cut="1"), SourceError, "is incomplete"),
     ],
 )  # fmt: skip
 def test_bad_answers_are_told_in_plain_words(scripted, opened, reply, kind, words):
@@ -293,7 +293,7 @@ def test_a_real_server_asks_for_a_password_and_certificates(tmp_path, opened):
         ({"step": "500ms"}, "whole seconds"),
         ({"step": "1500ms"}, "whole seconds"),
         ({"queries": {}}, "at least 1 item"),
-        ({"queries": {"m": " "}}, "has a name and a text"),
+        ({"queries": {"m": " "}}, "needs a name and a text"),
         ({"queries": {"m": "m", "n": "n"}, "columns": "x"}, "needs exactly one query"),
         ({"entity": "x", "columns": "x"}, "is already the label of the entity"),
         ({"entity": "a-b"}, "must be the name of a label"),

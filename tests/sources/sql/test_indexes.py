@@ -43,11 +43,11 @@ PLAIN = "CREATE TABLE readings (ts TEXT, id INTEGER, flow REAL)"
 def test_a_large_table_without_indexes_lacks_two(tmp_path):
     by_time, by_key = warnings_of(made(tmp_path, PLAIN))
     assert by_time == (
-        "readings has more than 5 rows and no index for every read, which scans them all: "
+        "readings has more than 5 rows and no index for every read, which scans all rows: "
         'CREATE INDEX readings_ts_id ON "readings" ("ts", "id")'
     )
     assert by_key.endswith(
-        'for the search for late records, which scans them all: CREATE INDEX readings_id ON "readings" ("id")'
+        'for the search for late records, which scans all rows: CREATE INDEX readings_id ON "readings" ("id")'
     )
 
 

@@ -21,5 +21,5 @@ def test_a_raw_value_survives_json_with_its_type(value):
 
 
 def test_a_value_of_another_type_is_refused():
-    with pytest.raises(TypeError, match="a list does not order records"):
+    with pytest.raises(TypeError, match="values of the type list cannot order records"):
         write_value([1])

@@ -288,7 +288,7 @@ def test_long_reads_keep_the_types_of_short_ones(opened, plant, monkeypatch):
 def test_values_that_do_not_order_are_refused(opened, plant, monkeypatch):
     fill(plant)
     monkeypatch.setattr("aemon.sources.sql.position._KINDS", {})
-    with pytest.raises(SourceConfigError, match="a str does not order records"):
+    with pytest.raises(SourceConfigError, match="values of the type str cannot order records"):
         opened().fetch(None, 1)
 
 
@@ -298,7 +298,7 @@ def test_values_that_do_not_order_are_refused(opened, plant, monkeypatch):
         ("plant.db", "not a database URL"),
         ("sqlite://", "in memory"),
         ("sqlite:///:memory:", "in memory"),
-        ("oracle9://x", "SQLAlchemy knows no 'oracle9'"),
+        ("oracle9://x", "SQLAlchemy does not know 'oracle9'"),
         ("postgresql://u:hunter2@host:port/x", "not a database URL"),
     ],
 )
@@ -559,7 +559,7 @@ def test_a_key_that_stays_missing_is_given_up_counted_and_told(plant, tmp_path, 
     given_up = source.fetch(mark, 100)
     assert given_up.given_up == 1
     assert given_up.warnings == (
-        "1 key missing below the newest id did not appear within 10m: given up",
+        "1 key missing below the newest id did not appear within 10m; given up",
     )
     assert "missing" not in given_up.watermark.position
     # A wide gap is a sequence that was set on: nothing is missed
@@ -603,7 +603,7 @@ def test_keys_that_begin_again_are_refused(plant, opened, numbered):
     insert(plant, (1, at(100)), (2, at(101)))
     with pytest.raises(SourceConfigError, match="id has restarted: 1 comes after 40") as told:
         source.fetch(mark, 100)
-    assert "a key that is never used again" in told.value.todo
+    assert "a key whose values never repeat" in told.value.todo
 
 
 def test_a_row_for_each_device_that_is_written_again_and_again_is_read_so(plant, opened):

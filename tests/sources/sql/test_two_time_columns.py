@@ -83,7 +83,7 @@ def test_a_missing_column_or_table_is_told_by_its_own_name(plant):
 def test_dates_that_do_not_sort_are_refused(plant):
     with closing(sqlite3.connect(plant)) as connection, connection:
         connection.execute("""UPDATE readings SET "Date" = '17.11.2026'""")
-    with pytest.raises(SourceConfigError, match="alphabetical order is not that of time"):
+    with pytest.raises(SourceConfigError, match="alphabetical order is not the order of time"):
         opened(plant).fetch(None, 10)
 
 

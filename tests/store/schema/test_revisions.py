@@ -83,7 +83,7 @@ def test_every_difference_is_a_sentence(engine):
         "table runs: index on outcome is not expected",
         "table history: column record is missing",
         f"table history: column id is TEXT, not {whole}",
-        "table history: column monitor may be null, and must not",
+        "table history: column monitor allows null, but must not",
         "table history: foreign key on monitor is missing",
         *(f"view {view.name} is missing" for view in VIEWS),
     } <= set(found)

@@ -496,7 +496,10 @@ def test_a_missing_file_is_said_so(store, tmp_path):
 
 @pytest.mark.parametrize(
     ("revision", "todo"),
-    [("0002", "import it with aemon 9.9, then run `aemon db upgrade`"), ("9999", "install aemon")],
+    [
+        ("0002", "import the file with aemon 9.9, then run `aemon db upgrade`"),
+        ("9999", "install aemon"),
+    ],
 )
 def test_a_file_of_another_schema_is_refused_with_what_to_do(path, other, revision, todo):
     def written_by_another(content: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The default kind: an undercomplete denoising autoencoder with nearest normal records."""
+"""The default kind: an undercomplete denoising autoencoder, and distances to normal records."""
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.autoencoder import Autoencoder
@@ -29,16 +29,16 @@ def learn(
     - the distance to the five nearest normal records, divided by the distances of these records to
       their own five nearest records.
 
-    Neighbours are the strongest single measure for tables, and residuals for sensors. Neither
-    measure is reliable alone. The four views were chosen with planted anomalies and sensor data
-    sets, not with the tables for which results are reported.
+    As a single measure, distances to neighbours detect most in tables, and residuals detect most in
+    sensor data. Neither measure is reliable alone. The four views were chosen with planted
+    anomalies and sensor data sets, not with the tables for which results are reported.
 
     In a series, a fault breaks relations between columns: the record moves in a direction in which
     normal records hardly vary. In a table, an anomaly often belongs to a different class: the
     record moves in a direction in which normal records vary much. So in a series, distances are
-    measured on the scale of `relations`. In a table, the columns may obey a balance. So the
-    relations of a table are a guard: a record is unusual if it breaks the relations more than all
-    normal records.
+    measured on the scale of `relations`. The columns of a table may obey a balance, which is an
+    equation between columns. So the relations of a table are a guard: a record is unusual if it
+    breaks the relations more than all normal records.
 
     Raises:
         TrainingError: the code would be as wide as the input.
@@ -48,7 +48,7 @@ def learn(
 
 
 KIND = Kind(
-    summary="residuals and nearest normal records, averaged: the best default",
+    summary="the mean of residuals and distances to normal records: the best default",
     learn=learn,
     views=("residual", "neighbour", "joint", "density"),
     guards=("neighbour", "relation"),

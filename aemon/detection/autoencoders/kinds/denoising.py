@@ -14,7 +14,7 @@ NOISE = 1.0
 MASKING = 0.2
 
 WIDTH_FACTOR, LEAST_WIDTH = 4, 64
-"""Default width of the hidden layers: a multiple of the features, and a lower bound."""
+"""Default width of the hidden layers: a multiple of the number of features, and a lower bound."""
 
 CHOICES = Choices(
     least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, noise=NOISE, masking=MASKING
@@ -30,8 +30,8 @@ def learn(
     2008, section 2.3, and 2010, section 3.3). So training covers small and large corruption. An
     autoencoder that removes corruption moves a record towards the region of normal records (2010,
     section 3.2). A copy of the input does not remove corruption. So the code may be as wide as the
-    input; by default it is. Measurements of widths and noise: docs/decisions.md,
-    "Tabular detection".
+    input, and this is the default. docs/decisions.md, "Tabular detection", has the measurements of
+    widths and noise.
     """
     features = training_set.features.shape[1]
     shape = choose_shape(

@@ -65,7 +65,7 @@ def solve_ridge(code: Values, targets: Values, ridge: float) -> tuple[Values, Va
 
 
 KIND = Kind(
-    summary="a random encoder and a decoder solved at once",
+    summary="a random encoder, and a decoder computed directly, without gradient descent",
     learn=learn,
     hidden_layers=False,
     at_once=True,

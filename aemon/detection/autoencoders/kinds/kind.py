@@ -29,8 +29,8 @@ class Kind:
             on the records outside its own fold. The same arguments give the same weights. Raises
             TrainingError if the settings do not fit the records.
         views: names of the measures that make the score; several measures are averaged.
-        guards: names of the measures that guards use. A guard flags a record that measures higher
-            than all normal records, even if the views show nothing.
+        guards: names of the measures that guards use. A guard flags a record whose measure is
+            higher than the measures of all normal records, even if no view shows this record.
         series: views and guards for records that are a series, if they differ from `views` and
             `guards`.
         diagonal: whether the residuals of different features are treated as independent.
@@ -51,7 +51,7 @@ class Kind:
     hidden_layers: bool = True
 
     def measured(self, training_set: TrainingSet) -> Measured:
-        """Return the views and guards for these training records: of a series, or of a table."""
+        """Return the views and guards for training records, which are a series or a table."""
         if self.series is not None and training_set.series:
             return self.series
         return Measured(self.views, self.guards)

@@ -12,9 +12,9 @@ from aemon.detection.autoencoders.training_set import TrainingSet
 from aemon.detection.features.outputs import Outputs
 
 EXPLAINED = 0.9
-"""Share of the variance that is enough for a default code. Further components may be the noise of
-single columns. In the code, such a component would copy the value of a missing cell, instead of
-estimating the value from other columns."""
+"""Share of the variance that the components of a default code explain together. Further components
+may be the noise of single columns. In the code, such a component would copy the value of a missing
+cell, instead of estimating the value from other columns."""
 
 
 def learn(
@@ -26,12 +26,12 @@ def learn(
     """Project the features on their first principal components, and back.
 
     Of all linear autoencoders, this autoencoder has the least squared error (Eckart & Young 1936;
-    Baldi & Hornik 1989, fact 4). The error is weighted: each feature is multiplied by the root of
-    its weight before the singular value decomposition, and divided by this root after it (Jolliffe
-    2002, section 14.2.1). Constants and context features have weight 0, so the decomposition
-    ignores them. Booleans and categories are treated as numbers. The default code is as wide as the
-    code of `undercomplete`, or narrower if fewer components explain nine tenths of the variance
-    (Jolliffe 2002, section 6.1.1). `learn_members` fills missing cells.
+    Baldi & Hornik 1989, fact 4). The error is weighted: before the singular value decomposition,
+    each feature is multiplied by the root of its weight, and afterwards divided by this root
+    (Jolliffe 2002, section 14.2.1). Constants and context features have weight 0, so the
+    decomposition ignores them. Booleans and categories are treated as numbers. The default code is
+    as wide as the code of `undercomplete`, or narrower if fewer components explain nine tenths of
+    the variance (Jolliffe 2002, section 6.1.1). `learn_members` fills missing cells.
 
     Raises:
         TrainingError: the code would be as wide as the input, or hidden layers are configured.
@@ -60,14 +60,14 @@ def learn(
 
 
 def _explaining(training_set: TrainingSet) -> int:
-    """Return the number of components that explain enough of the variance."""
+    """Return the least number of components that explain the share `EXPLAINED` of the variance."""
     scaled = training_set.features * np.sqrt(training_set.weights)
     variances = np.linalg.svd(scaled - scaled.mean(axis=0), compute_uv=False) ** 2
     return int((variances.cumsum() < EXPLAINED * variances.sum()).sum()) + 1
 
 
 KIND = Kind(
-    summary="principal components, solved at once",
+    summary="principal components, computed directly, without gradient descent",
     learn=learn,
     hidden_layers=False,
     at_once=True,

@@ -13,7 +13,7 @@ LEAST_STEPS = 1_000
 LEARNING_RATE = 0.03
 
 CODE_FACTOR = 2
-"""Default width of the code, as a multiple of the features."""
+"""Default width of the code, as a multiple of the number of features."""
 
 WEIGHTS = {"kl": 3.0, "l1": 1.0}
 """Norm -> weight of the penalty, which is added to the error."""
@@ -28,11 +28,11 @@ def learn(
 ) -> Autoencoder:
     """Learn to reconstruct each record from a wide code of which few units are active.
 
-    The loss is the error plus the penalty that `Sparsity` describes. With one norm, a KL divergence
-    pulls each unit's mean activation towards a low rate (Ng 2011, CS294A lecture notes, section 3).
-    With the other norm, the absolute activations are kept small. So the code may be wider than the
-    input, and the autoencoder still does not copy every input. Sparsity is enough to regularise;
-    noise is added only if it is configured.
+    The loss is the error plus the penalty that `Sparsity` describes. With norm `kl`, a KL
+    divergence pulls each unit's mean activation towards a low rate (Ng 2011, CS294A lecture notes,
+    section 3). With norm `l1`, the absolute activations are kept small. So the code may be wider
+    than the input, and the autoencoder still does not copy every input. Sparsity is enough to
+    regularise; noise is added only if it is configured.
 
     Raises:
         TrainingError: hidden layers are configured.

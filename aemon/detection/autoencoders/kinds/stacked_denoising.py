@@ -16,10 +16,11 @@ from aemon.detection.features.outputs import Outputs
 LEAST_STEPS = 300
 
 PRETRAINING = 0.5
-"""Steps in the separate training of each layer, as a share of the steps for all layers together."""
+"""Number of steps for each layer alone, as a share of the steps for all layers together."""
 
 WIDTH_FACTORS, LEAST_WIDTH = (4, 2), 32
-"""Default widths of the two hidden layers: multiples of the features, and a lower bound."""
+"""Default widths of the two hidden layers: multiples of the number of features, and a lower
+bound."""
 
 CHOICES = Choices(
     least_steps=LEAST_STEPS, learning_rate=LEARNING_RATE, noise=NOISE, masking=MASKING
@@ -68,7 +69,7 @@ def pretrain(
 
     Each autoencoder has a layer of the encoder and the matching layer of the decoder. The first
     autoencoder is trained on the features. Every later autoencoder is trained on the clean code of
-    the previous autoencoder, with noise in spreads of this code.
+    the previous autoencoder, with noise that is measured in standard deviations of this code.
     """
     from aemon.detection.autoencoders.training import train_autoencoder
 
@@ -90,7 +91,7 @@ def pretrain(
 
 
 def above(training_set: TrainingSet, pair: Autoencoder) -> TrainingSet:
-    """Return the next layer's training set: the code (M, N, C) of the records by each member."""
+    """Return the next layer's training set: each member's codes (M, N, C) of the records."""
     code = pair.encode(training_set.features)
     width = code.shape[-1]
     return replace(

@@ -21,9 +21,9 @@ def learn(
     """Learn to reconstruct the features from a narrow code.
 
     With linear activations, squared error and no noise, the code would span the subspace of the
-    first principal components (Baldi & Hornik 1989, fact 4). In this kind, hidden layers are SiLU,
-    and training adds slight noise to the inputs. The noise improved detection more than any other
-    change (docs/decisions.md, "Tabular detection").
+    first principal components (Baldi & Hornik 1989, fact 4). In this kind, hidden layers have the
+    activation SiLU, and training adds slight noise to the inputs. The noise improved detection more
+    than any other change (docs/decisions.md, "Tabular detection").
 
     Raises:
         TrainingError: the code would be as wide as the input.

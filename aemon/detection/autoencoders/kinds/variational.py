@@ -1,4 +1,7 @@
-"""Variational: the code is a distribution, and a record that needs many nats is unusual."""
+"""Variational: the code is a distribution, and training minimises the nats that describe a record.
+
+A nat is a unit of information, 1 / ln 2 bits.
+"""
 
 from aemon.config.detector_settings import DetectorSettings
 from aemon.detection.autoencoders.autoencoder import Autoencoder

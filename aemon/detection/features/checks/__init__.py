@@ -1,1 +1,1 @@
-"""Plain checks in addition to the autoencoder: constants, ranges, firsts, pairs, frozen sensors."""
+"""Plain checks in addition to the autoencoder, for example for constants and frozen sensors."""

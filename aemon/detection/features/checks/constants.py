@@ -11,7 +11,8 @@ from aemon.detection.features.cells import Categories
 from aemon.detection.features.columns import shortened
 
 LARGE = 100.0
-"""Least absolute value of a whole constant with a tolerance of 1; the constant may be rounded."""
+"""Least absolute value of a constant that has a tolerance of 1, if the constant is a whole number:
+the number may be rounded."""
 
 HALF = 0.499
 """Tolerance for whole numbers below LARGE: 20.5 is a different set point than 20, but 20.3 may have
@@ -43,8 +44,8 @@ class Constant:
     def of_number(cls, column: str, value: float, records: int) -> "Constant":
         """Return a constant with a tolerance for rounding.
 
-        The tolerance is one unit of the last decimal. For a whole number below `LARGE` it is
-        `HALF`, for 0 it is `SAME`.
+        The tolerance is one unit of the last decimal. For a whole number below `LARGE`, the
+        tolerance is `HALF`; for 0, the tolerance is `SAME`.
         """
         places = decimals_of(np.array([value]))
         if places > 0:
@@ -114,7 +115,7 @@ def moved_of(
 
 
 def decimals_of(numbers: Values) -> int:
-    """Return the largest number of decimals in numbers; -1 if it is above `MOST_DECIMALS`.
+    """Return the largest number of decimals in numbers; -1 for more than `MOST_DECIMALS`.
 
     >>> [decimals_of(np.array(numbers)) for numbers in ([1.25, 3.5], [4.0], [np.pi])]
     [2, 0, -1]

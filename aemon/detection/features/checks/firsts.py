@@ -12,7 +12,8 @@ from aemon.detection.features.columns import shortened
 First = Literal["missing", "zero", "beyond"]
 
 LEAST_RECORDS = 200
-"""Least number of records that show all usual values of a column."""
+"""A column with fewer training records is not checked, because these records may not show all usual
+values of the column."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +35,7 @@ class Never:
     records: int
 
     def outside(self, numbers: Values) -> Mask:
-        """Return a mask (N,) of the cells of this kind; missing cells are NaN."""
+        """Return a mask (N,) of the cells of this kind; in `numbers`, a missing cell is NaN."""
         if self.what == "missing":
             return np.isnan(numbers)
         with np.errstate(invalid="ignore"):

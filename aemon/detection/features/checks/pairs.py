@@ -12,11 +12,12 @@ from aemon.detection.features.cells import Categories
 from aemon.detection.features.columns import shortened
 
 LEAST_EXPECTED = 10.0
-"""Least number of records with a pair that chance makes expected. If 10 records are expected, the
-probability of no record is 0.00005."""
+"""A pair is watched only if at least this number of training records would have the pair by chance.
+If 10 records are expected, the probability of no record is 0.00005."""
 
 MOST_COLUMNS = 60
-"""Most columns with watched pairs; the number of pairs grows with the square of the columns."""
+"""Largest number of columns with watched pairs. The number of pairs grows with the square of the
+number of columns."""
 
 TRUTHS = ("false", "true")
 
@@ -29,7 +30,7 @@ class Pair:
         column: name of the second column, whose cell is blamed.
         other: name of the first column.
         never: for each pair of values that never came together: the value in `other`, the value in
-            `column`, and the number of records that chance makes expected.
+            `column`, and the number of records that would have both values by chance.
         records: number of training records in which neither column is missing.
     """
 
@@ -59,14 +60,14 @@ class Pair:
 
         >>> pair = Pair(column="mode", other="state", never=(("off", "fast", 41.7),), records=900)
         >>> pair.reason({"state": "off", "mode": "fast"})
-        "mode 'fast' with state 'off', as in none of 900 training records (42 by chance)"
+        "mode 'fast' with state 'off', as in none of 900 training records (42 expected by chance)"
         """
         both = _text(observed[self.other]), _text(observed[self.column])
         chance = next(expected for *texts, expected in self.never if tuple(texts) == both)
         shown = [shortened(repr(text)) if text not in TRUTHS else text for text in both]
         return (
             f"{shortened(self.column)} {shown[1]} with {shortened(self.other)} {shown[0]}, "
-            f"as in none of {self.records:,} training records ({chance:.0f} by chance)"
+            f"as in none of {self.records:,} training records ({chance:.0f} expected by chance)"
         )
 
     @classmethod
@@ -115,9 +116,9 @@ def never_together(
 
     Args:
         pairs: the pairs from the training.
-        texts: column -> its cells, of the categorical columns.
+        texts: categorical column -> its cells.
         scaled: names of the columns of numbers.
-        booleans: the boolean columns among them.
+        booleans: the boolean columns among `scaled`.
         numbers: (N, scaled) cells, NaN where missing.
     """
     records = len(numbers)
@@ -137,9 +138,9 @@ def categories_of(
     """Return column -> its cells in N records, for categories and booleans.
 
     Args:
-        texts: column -> its cells, of the categorical columns.
+        texts: categorical column -> its cells.
         scaled: names of the columns of numbers.
-        booleans: the boolean columns among them.
+        booleans: the boolean columns among `scaled`.
         numbers: (N, scaled) cells, NaN where missing.
     """
     truths = {name: as_texts(numbers[:, scaled.index(name)]) for name in booleans}

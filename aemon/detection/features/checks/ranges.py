@@ -71,7 +71,8 @@ def ranges_of(columns: ColumnSettings, numeric: Sequence[str]) -> tuple[Range, .
 def outside_of(ranges: Sequence[Range | Never], names: Sequence[str], numbers: Values) -> Mask:
     """Return a mask (N, R): True where a record's number is outside of a range.
 
-    For an item of `ranges` that is a `Never`, True marks a kind of cell that training never had.
+    For an item of `ranges` that is a `Never`, True marks a kind of cell that the column never had
+    in training.
 
     Args:
         ranges: (R,) the ranges.

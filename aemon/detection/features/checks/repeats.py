@@ -1,4 +1,4 @@
-"""Stretches of equal numbers in consecutive records; a frozen sensor sends long stretches."""
+"""Finds stretches of equal numbers in consecutive records; a frozen sensor sends long stretches."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,8 @@ from aemon.detection.features.resolution import are_fine
 Lengths = npt.NDArray[np.int64]
 
 LEAST_RECORDS = 100
-"""Least number of records that show for how long a column usually repeats one number."""
+"""A column with fewer training records is not watched, because the records do not show for how long
+the column usually repeats one number."""
 
 STANDING_SHARE = 0.02
 """A column with a stretch longer than this share of the training records is not watched, because
@@ -26,12 +27,13 @@ STANDING = 3
 TIMES, BEYOND = 2, 3
 """A column is frozen if a stretch is longer than TIMES x its longest stretch in training + BEYOND
 records. Let p be the probability that a record repeats the number of the last record. Then the
-longest stretch in N records has a length L of about N p^L = 1. A stretch twice as long occurs once
-in N^2 records."""
+longest stretch in N records has about the length L for which N p^L = 1. A stretch twice as long
+occurs once in N^2 records."""
 
 RARE_SHARE = 0.1
 """A column is a held column if more than this share of its records repeats a number, or if its
-longest stretch is too long for chance. At times, a held column keeps a number for unknown times."""
+longest stretch is too long for chance. Sometimes a held column keeps one number for a time that
+cannot be predicted."""
 
 HELD_TIMES = 10
 """A held column is frozen if a stretch is longer than HELD_TIMES times its longest stretch in
@@ -39,11 +41,11 @@ training. (In the held columns of SMD and ASD, up to 4 % of normal records were 
 than twice the longest stretch.)"""
 
 MOST_ENTITIES = 1_000
-"""Most entities whose newest stretches are kept."""
+"""Largest number of entities whose newest stretches are kept."""
 
 MOST_NOTED = 1_000
-"""Most stretches that are stored for a restart; the longest stretches of all entities and columns
-are stored."""
+"""Largest number of stretches that are stored for a restart: the longest stretches of all entities
+and columns."""
 
 
 class Stretch(NamedTuple):
@@ -157,8 +159,8 @@ def none_too_long(
         before: the newest stretches of the earlier records.
 
     Returns:
-        None if there are several entities, missing cells, or that many repetitions that a stretch may
-        be too long.
+        None if there are several entities or missing cells, or if there are enough repetitions for
+        a stretch that is too long.
     """
     if (entities != entities[0]).any() or np.isnan(numbers).any():
         return None
@@ -170,7 +172,7 @@ def none_too_long(
         carried = np.where(earlier.numbers == numbers[0], earlier.lengths, 0)
     if (same.sum(axis=0) + 1 + carried > np.array(limits)).any():
         return None
-    # True where all pairs from the end back to this one are equal.
+    # True where every pair of neighbours, from this pair to the last pair, has equal numbers.
     ends = np.logical_and.accumulate(same[::-1][: max(limits)], axis=0).sum(axis=0)
     lengths = 1 + ends + np.where(ends == len(same), carried, 0)
     return Repeats(by_entity=known | {entities[0]: Stretch(numbers[-1], lengths)})

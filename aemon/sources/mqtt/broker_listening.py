@@ -1,4 +1,4 @@
-"""Listening to a broker for a few seconds, for a first configuration: messages by topic."""
+"""Listens to a broker for a few seconds; a first configuration is guessed from the messages."""
 
 import secrets
 import threading
@@ -15,7 +15,7 @@ from aemon.sources.mqtt.settings import MqttSource
 
 MOST_TOPICS = 5_000
 MOST_OF_A_TOPIC = 200
-"""Maximum messages that are kept for each topic; further messages are only counted."""
+"""Largest number of messages kept for each topic; further messages are only counted."""
 
 _LOOK_EVERY_SECONDS = 0.05
 _CONNECT_SECONDS = 15.0
@@ -41,7 +41,7 @@ def listen(settings: MqttSource, seconds: float) -> Mapping[str, Topic]:
 
     Raises:
         SourceError: the broker cannot be reached.
-        SourceConfigError: the broker refuses, or no message came.
+        SourceConfigError: the broker refuses the connection or the topics, or no message came.
     """
     topics: dict[str, Topic] = {}
     pause = threading.Event()
@@ -65,7 +65,7 @@ def listen(settings: MqttSource, seconds: float) -> Mapping[str, Topic]:
         names = ", ".join(settings.topics)
         raise SourceConfigError(
             f"{settings.url}: no message came on {names} in {seconds:g} s",
-            todo="listen longer, --listen 60, or see whether the topics are right: "
+            todo="listen longer (--listen 60), or check that the topics are right: "
             f"mosquitto_sub -h {settings.address.hostname} -p {settings.port} -t '#' -v",
         )
     return topics

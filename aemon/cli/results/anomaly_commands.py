@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 def anomalies(
     monitor: Annotated[str | None, typer.Argument(help="Only this monitor.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="Only records newer than this by event time: 15m, 7d.")
+        str | None,
+        typer.Option(help="Only records with an event time at most this long ago: 15m, 7d."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, help="At most this number of records, newest first.")
+    ] = 20,
     suppressed: Annotated[
         bool, typer.Option("--suppressed", help="List suppressed records instead, with reasons.")
     ] = False,
@@ -73,7 +76,7 @@ def explain(
     monitor: Annotated[str, typer.Argument(help="The monitor.")],
     record_key: Annotated[str, typer.Argument(help="The record's key, as `anomalies` shows it.")],
     entity: Annotated[
-        str | None, typer.Option(help="The record's entity, if entities share keys.")
+        str | None, typer.Option(help="The record's entity, if several entities have this key.")
     ] = None,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
@@ -118,15 +121,15 @@ def _print_not_flagged(record: "JudgedRecord") -> None:
     print_words(f"{_record_text(record)}: {record.verdict}")
     if record.verdict == Verdict.ABSENT:
         print_words(
-            "it has too few cells to judge: "
+            "the record has too few cells to judge: "
             f"{record.imputed_share:.0%} of its judged cells were missing"
         )
     elif record.verdict == Verdict.IDLE:
         print_words(
-            "it was not judged: columns.only_when does not hold for it, or not for long enough"
+            "the record was not judged: columns.only_when does not hold, or not for long enough"
         )
     else:
-        print_words("it was not flagged")
+        print_words("the record was not flagged")
     if record.p_value is not None and record.score is not None and record.exceedance is not None:
         print_words(
             f"score {record.score:.4g}{_raw(record)}, {record.exceedance:.2f} x the threshold; "

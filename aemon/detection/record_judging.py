@@ -1,4 +1,4 @@
-"""Judging and explaining the records of a frame, with features that are computed only once."""
+"""Judges and explains the records of a frame; features are computed once for both."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -18,13 +18,15 @@ _MOST_SHOWN = 240  # characters of a record; --json prints the whole stored text
 def rejected(
     monitor: Annotated[str | None, typer.Argument(help="Only this monitor.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="Only records rejected since this long ago: 15m, 7d.")
+        str | None, typer.Option(help="Only records rejected at most this long ago: 15m, 7d.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, help="At most this number of records, newest first.")
+    ] = 20,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """List records that could not be kept or judged, newest first, with the reason and their text."""
+    """List records that could not be kept or judged, with reason and text, newest first."""
     from aemon.clock import parse_duration, utc_now
     from aemon.operations.rejected_listing import list_rejected_records
 

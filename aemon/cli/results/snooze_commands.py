@@ -1,4 +1,4 @@
-"""`aemon snooze`: suppress a monitor's anomalies for a while; they are stored with the reason."""
+"""`aemon snooze`: suppress a monitor's anomalies for a while, and store them with the reason."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -35,19 +35,21 @@ def add(
     monitor: Annotated[str, typer.Argument(help="The monitor.")],
     entity: Annotated[str | None, typer.Option(help="Only this entity.")] = None,
     lasts: Annotated[
-        str | None, typer.Option("--for", metavar="DURATION", help="From now on, such as 2h.")
+        str | None,
+        typer.Option("--for", metavar="DURATION", help="How long the snooze lasts, such as 2h."),
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option(help="Or from now on until this time, in UTC.")
+        datetime | None,
+        typer.Option(help="When the snooze ends, in UTC; give this or --for."),
     ] = None,
-    note: Annotated[str, typer.Option(help="Why.")] = "",
+    note: Annotated[str, typer.Option(help="The reason for the snooze.")] = "",
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
     """Suppress a monitor's anomalies for a while; `aemon snooze MONITOR` does the same.
 
     The anomalies are judged, stored with their reasons, and left out of
-    training. Records are compared with the snooze by their event times.
+    training. A snooze covers records by event time, from now to its end.
     """
     from aemon.operations.snoozing import snooze_anomalies
 
@@ -63,11 +65,13 @@ def list_(
     monitor: Annotated[
         str | None, typer.Option("--monitor", "-m", help="Only this monitor.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Also snoozes that are over.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="List also snoozes that have ended.")
+    ] = False,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """List the snoozes that are not over, newest first."""
+    """List the snoozes that have not ended, newest first."""
     from aemon.operations.snoozing import list_snoozes
 
     with open_installation(config) as installation:

@@ -12,7 +12,9 @@ from aemon.store.schema.tables import detectors
 from aemon.store.store import Mark, Store
 
 
-def with_known_places(reader: Reader, monitor: str, store: Store, mark: Mark, chunk: int) -> Mark:
+def with_valid_positions(
+    reader: Reader, monitor: str, store: Store, mark: Mark, chunk: int
+) -> Mark:
     """Return the monitor's mark; replace stored positions that this source did not write.
 
     An invalid watermark is replaced by the end of the first detector's training records in the

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="About episodes: adjacent anomalies of one entity.", no_args_is_help=True)
 
-MOST_RECORDS = 20  # shown of an episode
+MOST_RECORDS = 20  # records that are shown of an episode
 
 IdArgument = Annotated[int, typer.Argument(metavar="ID", help="The episode, as `list` shows it.")]
 NoteOption = Annotated[str, typer.Option(help="A note on the episode.")]
@@ -28,7 +28,9 @@ def list_(
     only_open: Annotated[
         bool, typer.Option("--open", help="Only episodes that are not closed.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, help="At most this number of episodes, newest first.")
+    ] = 20,
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
@@ -81,7 +83,7 @@ def close(
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Close an episode by hand; the next anomaly begins a new one."""
+    """Close an episode by hand; the next anomaly begins a new episode."""
     from aemon.operations.episode_handling import close_episode
 
     with open_installation(config) as installation:
@@ -91,7 +93,9 @@ def close(
 @app.command()
 def label(
     number: IdArgument,
-    text: Annotated[str, typer.Argument(help="The name: 'stuck sensor'; '' removes it.")],
+    text: Annotated[
+        str, typer.Argument(help="The name, such as 'stuck sensor'; '' removes the name.")
+    ],
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:

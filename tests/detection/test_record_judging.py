@@ -110,7 +110,7 @@ def test_a_column_that_cannot_be_read_is_told_and_the_others_are_judged(detector
 
 def test_records_without_any_readable_column_are_refused(detector):
     table = pd.DataFrame(dict.fromkeys(table_of(40, 1), ["Bad"] * 40))
-    with pytest.raises(FrameError, match="now holds 'Bad' and 40 of 40 values cannot be read"):
+    with pytest.raises(FrameError, match="now holds 'Bad', and 40 of 40 values cannot be read"):
         detector.judge(frame_of(table))
 
 

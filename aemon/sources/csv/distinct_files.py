@@ -1,4 +1,4 @@
-"""A check that the records of several files are distinguished: by entity, key or time."""
+"""A check that entity, key or time distinguishes the records of several files."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,13 +11,16 @@ import numpy.typing as npt
 from aemon.errors import SourceConfigError
 
 OVERLAP_SHARE = 0.5
-"""Two files that share more of the shorter file's time range were written in parallel."""
+"""Two files were written in parallel if they share more than this part of the shorter period."""
 
 MOST_COMPARED = 200
 """At most this many files are compared: the first in the order of names."""
 
 RECORDS_COMPARED = 20
-"""Number of records read at each end of a file; a shorter file may be only a test file."""
+"""Number of records read at each end of a file.
+
+A very short file is not compared, because it may be only a test file.
+"""
 
 _MOST_COLUMNS = 5  # in a message
 
@@ -51,7 +54,7 @@ def sample_of(name: str, columns: Iterable[str], times: npt.NDArray[np.datetime6
 
 
 def check_apart(samples: Iterable[Sample], *, keyed: bool) -> None:
-    """Refuse files that cover the same times if their records cannot be distinguished.
+    """Raise an error if files cover the same times and their records cannot be distinguished.
 
     Args:
         samples: a sample of each file.
@@ -70,15 +73,15 @@ def check_apart(samples: Iterable[Sample], *, keyed: bool) -> None:
             raise SourceConfigError(
                 f"{start}, and have no columns in common: {_listed(one)} in one file, {_listed(other)} "
                 "in the other; so each file holds a part of every record",
-                todo="join them by their time, join: time, or read each by a monitor of its own",
+                todo="join the files by time (join: time), or read each file by its own monitor",
             )
         if not keyed:
             raise SourceConfigError(
                 f"{start}, with the same columns: no entity or key distinguishes their records",
-                todo="if each file is one measurement of the same thing, join them by their time, "
-                "join: time; if each file is of another thing, take the entity from the file's "
-                "name, entity: {from_path: '(.+)\\.csv'}, or from a column, entity: NAME; if they "
-                "repeat records, name the column that identifies a record, key: NAME",
+                todo="if each file is one measurement of the same thing, join the files by time "
+                "(join: time); if each file is of a different thing, take the entity from the "
+                "file's name (entity: {from_path: '(.+)\\.csv'}) or from a column (entity: NAME); "
+                "if the files repeat records, name the column that identifies a record (key: NAME)",
             )
 
 

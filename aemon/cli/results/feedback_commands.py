@@ -22,16 +22,19 @@ def feedback(
     ] = None,
     record: Annotated[str | None, typer.Option("--record", "-r", help="The record's key.")] = None,
     entity: Annotated[
-        str | None, typer.Option(help="The record's entity, if entities share keys.")
+        str | None, typer.Option(help="The record's entity, if several entities have this key.")
     ] = None,
     episode: Annotated[
-        int | None, typer.Option("--episode", "-e", help="Or every record of this episode.")
+        int | None,
+        typer.Option("--episode", "-e", help="Give feedback on all records of this episode."),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(help="With ignore_until: no training up to this event time, in UTC."),
+        typer.Option(
+            help="With ignore_until: event time, in UTC, up to which records are ignored."
+        ),
     ] = None,
-    note: Annotated[str, typer.Option(help="Why.")] = "",
+    note: Annotated[str, typer.Option(help="The reason for the feedback.")] = "",
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:

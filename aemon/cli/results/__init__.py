@@ -1,0 +1,1 @@
+"""Commands about what was found, and what people say about it."""
