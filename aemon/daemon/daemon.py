@@ -89,7 +89,8 @@ class Daemon:
         revisions.prepare(engine)
         self._store = Store(engine, clock)
         self._store.add_monitors(config.monitors)
-        self._api_store = Store(open_engine(self._store_url, name), clock)  # own connections
+        # Requests must not take connections from runs.
+        self._api_store = Store(open_engine(self._store_url, name), clock)
         self._sums = LedgerSums()
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._metrics = Metrics(prometheus_client.CollectorRegistry(), clock)
@@ -114,7 +115,9 @@ class Daemon:
                 store=self._store, metrics=self._metrics, runner=self._runner,
                 scheduler=self._scheduler, trainings=self._trainings, clock=clock,
             ),
-            config.monitors, observe=self._outbox.observe, stopping=lambda: self._asked_to_stop,
+            config.monitors,
+            observe=self._outbox.observe,
+            stopping=lambda: self._asked_to_stop,
         )  # fmt: skip
         self._started_at = clock()
         me = {"name": name, "address": self.address, "version": __version__}
@@ -123,7 +126,8 @@ class Daemon:
             Store(open_engine(self._store_url, name), clock), self._me, config.replicas.lease,
             self._metrics,
             Watch(
-                on_won=self._watching.begin, on_lost=self._watching.end,
+                on_won=self._watching.begin,
+                on_lost=self._watching.end,
                 running=self._runner.running,
             ),
         )  # fmt: skip

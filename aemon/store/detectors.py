@@ -253,9 +253,11 @@ def judging_of(
     connection: sa.Connection, monitors: Sequence[str]
 ) -> dict[str, dict[DetectorState, StoredDetector]]:
     """Return monitor -> state -> detector, for active detectors and detectors on trial."""
-    names = StoredDetector.__slots__  # without the manifest, which may be long
-    chosen = (_COLUMNS[name].label(f"_{name}") for name in names)
-    query = _with_threshold().with_only_columns(*chosen)
+    # The query runs at every tick: the manifest, which may be long, is left out.
+    names = StoredDetector.__slots__
+    query = _with_threshold().with_only_columns(
+        *(_COLUMNS[name].label(f"_{name}") for name in names)
+    )
     found: dict[str, dict[DetectorState, StoredDetector]] = {}
     for start in range(0, len(monitors), KEYS_AT_ONCE):
         some = detectors.c.monitor.in_(monitors[start : start + KEYS_AT_ONCE])
@@ -273,7 +275,7 @@ _CONVERTED = ("state", "state_at")
 
 def stored_detector(row: Mapping[str, Any]) -> StoredDetector:
     """Return a row of `detector_row` or `detector_rows` as a `StoredDetector`."""
-    names = (name for name in StoredDetector.__slots__ if name not in ("state", "state_at"))
+    names = (name for name in StoredDetector.__slots__ if name not in _CONVERTED)
     values = {name: row[name] for name in names}
     values["false_alarm_rate"] = rate_of(values["false_alarm_rate"])
     return StoredDetector(
