@@ -1,1 +1,1 @@
-"""The web server of the daemon: metrics, health, a status page, and routes for records."""
+"""The web server of the daemon: metrics, health, pages, an API, and routes for records."""

@@ -15,6 +15,7 @@ from aemon.store.drifts import OPEN
 from aemon.store.episodes import NOT_CLOSED
 from aemon.store.ledger import LastRun
 from aemon.store.lists.ledger_sums import SCORED, LedgerSums, judged_by_active
+from aemon.store.page_queries.name_lists import is_among
 from aemon.store.schema.tables import (
     anomalies,
     detectors,
@@ -26,7 +27,6 @@ from aemon.store.schema.tables import (
     scores,
     watermarks,
 )
-from aemon.store.store import KEYS_AT_ONCE
 
 _SAME = ("monitor", "record_key", "entity", "revision", "event_time")
 _TOLD = ("traffic", "told")  # where the state of a monitor has the sentences about its traffic
@@ -125,7 +125,7 @@ def read_facts(
 
 
 class _Asking:
-    """Queries about the named monitors, in pieces that every database accepts."""
+    """Queries about the named monitors."""
 
     def __init__(self, connection: sa.Connection, names: Sequence[str]) -> None:
         self.connection = connection
@@ -133,9 +133,8 @@ class _Asking:
 
     def rows(self, query: sa.Select[Any], column: sa.ColumnElement[str]) -> Iterator[Any]:
         """Yield the rows of a query in which a column is the name of one of the monitors."""
-        for start in range(0, len(self._names), KEYS_AT_ONCE):
-            some = self._names[start : start + KEYS_AT_ONCE]
-            yield from self.connection.execute(query.where(column.in_(some)))
+        own = is_among(self.connection, column, self._names)
+        yield from self.connection.execute(query.where(own))
 
     def one_each(
         self, table: sa.Table, value: Any, *conditions: sa.ColumnElement[bool]

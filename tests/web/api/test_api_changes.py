@@ -187,7 +187,7 @@ def test_a_client_of_some_monitors_learns_nothing_of_others(port):
     assert line.post("/snoozes", json={"monitor": "a_b-c", "lasts": "1h"}).status_code == 201
     mine = port("chief").post("/snoozes", json={"monitor": "pumps", "lasts": "1h"}).json()["id"]
     assert line.delete(f"/snoozes/{mine}").status_code == 404
-    for page in ("/metrics", "/status.json", "/"):  # of all monitors
+    for page in ("/metrics", "/status.json", "/setup"):  # of all monitors
         assert line.get(f"http://aemon.test{page}").status_code == 403
     assert port("reader").get("http://aemon.test/metrics").status_code == 200
 
