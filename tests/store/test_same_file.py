@@ -78,4 +78,4 @@ def test_a_folder_that_may_not_be_entered_or_written_is_told(tmp_path, mode):
             pytest.raises(StoreError, match="unable to open") as told,
         ):
             revisions.prepare(engine)
-    assert "enter the file's folder and to write into it" in told.value.todo
+    assert "to enter the file's folder and to write into this folder" in told.value.todo
