@@ -137,7 +137,7 @@ def test_a_level_is_not_learned_where_that_is_never_wanted(database, store, sett
     for number in range(4):
         come(database, 100, LEARNED + 100 * number, shift=6.0)
         score(monitor)
-    assert "a new level learned" not in train_once("pumps", never, store, clock).summary
+    assert "new level" not in train_once("pumps", never, store, clock).summary
     monitor.close()
 
 

@@ -115,7 +115,7 @@ def test_a_columns_kind_is_chosen_from_its_cells(make_frame, cells, kind):
         ([{"a": 1}] * N, "nested values: select their parts as columns of their own"),
         ([b"raw"] * N, "binary values: select measured parts of them as columns of their own"),
         (["2026-01-31"] * N, "times: only the source's time column is used"),
-        ([timedelta(1)] * N, "lengths of time: give them as numbers of seconds"),
+        ([timedelta(1)] * N, "lengths of time: give each length as a number of seconds"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
