@@ -17,6 +17,7 @@ from aemon.operations.views.overview_view import MonitorLine
 from aemon.store.episode_queries import EpisodeSummary
 from aemon.store.inbox.rejected_records import RejectedRecord
 from aemon.store.lists.ledger_rows import RunRow
+from aemon.store.lists.score_series import newest_time
 from aemon.store.page_queries.monitor_states import open_severities
 from aemon.store.snoozes import StoredSnooze
 
@@ -62,6 +63,13 @@ class MonitorPage:
             "snoozes": [[each.since.timestamp(), each.until.timestamp()] for each in self.snoozes],
         }
 
+    def end_of(self, span: timedelta, now: datetime) -> datetime:
+        """Return the end of a picture of this length of time.
+
+        The end is the present, or the newest record if this record is older than the span.
+        """
+        return _end_of(self.line.monitor.read_until, span, now)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EntityLane:
@@ -96,6 +104,14 @@ def monitor_page_of(installation: Installation, status: StatusPage, name: str) -
     )
 
 
+def _end_of(newest: datetime | None, span: timedelta, now: datetime) -> datetime:
+    """Return the end of a picture: the present, or the newest record if it is older than the span.
+
+    So the pictures of a history that ended long ago are not empty.
+    """
+    return now if newest is None or newest > now - span else newest + timedelta(seconds=1)
+
+
 def entity_lanes(
     installation: Installation, name: str, span: timedelta, until: datetime | None = None
 ) -> tuple[EntityLane, ...]:
@@ -105,7 +121,8 @@ def entity_lanes(
         UnknownMonitorError: there is no such monitor.
         NoResultsError: there are no results yet.
     """
-    until = until or installation.clock()
+    if until is None:
+        until = _end_of(newest_time(installation.store, name), span, installation.clock())
     wanted = SeriesWanted(monitor=name, since=until - span, until=until, points=PIECES)
     found = []
     for lane in score_lanes(installation, wanted, MOST_LANES).lanes:

@@ -8,7 +8,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from aemon.operations.installation import Installation
-from aemon.operations.views.monitor_view import MOST_LISTED, entity_lanes, monitor_page_of
+from aemon.operations.views.monitor_view import (
+    MOST_LISTED,
+    entity_lanes,
+    monitor_page_of,
+)
 from aemon.web.pages.page_desk import PageDesk
 from aemon.web.pages.requests_read import SPANS, USUAL, span_of, text_of
 
@@ -33,6 +37,7 @@ def monitor_routes(desk: PageDesk) -> list[Route]:
                 "spans": SPANS,
                 "seconds": SPANS[span].total_seconds(),
                 "now": status.now,
+                "until": view.end_of(SPANS[span], status.now),
                 "listed": MOST_LISTED,
             }
 

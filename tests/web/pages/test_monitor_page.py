@@ -3,9 +3,12 @@
 import html
 import json
 import re
+from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
+from aemon.store.schema.tables import watermarks
 from tests.filled_stores import fill
 
 ODD = '"><script>alert(1)</script>'
@@ -67,3 +70,21 @@ def test_an_unknown_monitor_is_named_with_what_to_do(browser):
 
 def test_a_monitor_without_results_has_a_page(browser):
     assert "None." in browser.get("/monitors/fans").text
+
+
+def test_the_pictures_of_a_history_end_at_its_newest_record(pages, store, clock):
+    long_ago = clock() - timedelta(days=900)
+    fill(store, "pumps", long_ago, records=200, anomalies=(120,), entities=("p1",))
+    with store.writing() as connection:
+        connection.execute(
+            sa.update(watermarks).where(watermarks.c.monitor == "pumps").values(event_time=long_ago)
+        )
+    browser = pages()
+    page = browser.get("/monitors/pumps").text
+    (until,) = re.findall(r'data-until="([^"]*)"', page)
+    assert abs(float(until) - long_ago.timestamp()) < 120
+    assert ">p1<" in browser.get("/monitors/pumps/lanes?span=6h").text
+    # A monitor with new records is shown up to the present
+    fill(store, "fans", clock(), records=50, anomalies=(), entities=("f1",))
+    (until,) = re.findall(r'data-until="([^"]*)"', browser.get("/monitors/fans").text)
+    assert abs(float(until) - clock().timestamp()) < 5
