@@ -139,4 +139,4 @@ def test_the_example_takes_what_the_commands_print(tmp_path):
     web, _ = read_web_config(tmp_path / "web.yml")
     assert list(web.basic_auth_users) == ["operator"]
     assert list(web.bearer_tokens) == ["prometheus"]
-    assert "push" in web.permissions["operator"]
+    assert web.permissions["operator"] == ("read", "feedback")
