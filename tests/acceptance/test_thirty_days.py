@@ -182,7 +182,7 @@ def assert_looked_after(plant):
 @pytest.mark.acceptance
 @pytest.mark.timeout(900)  # seven hundred hours, on a busy machine
 def test_a_month_goes_by_and_nobody_has_to_look_after_it(tmp_path):
-    plant = Plant(tmp_path, seed=0, kind="undercomplete")
+    plant = Plant(tmp_path, seed=0, kind="linear")
     plant.live()
     assert_looked_after(plant)
 

@@ -114,6 +114,7 @@ def problem_of(error: Any, settings: KafkaSource, before: str = "") -> AemonErro
     if code in _REFUSALS:
         what, todo = _REFUSALS[code]
         return SourceConfigError(f"{where} {what}: {text}", todo=todo)
-    if code == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 -- its only name
+    unreachable = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT)  # noqa: SLF001 -- their only names
+    if code in unreachable:
         return SourceError(f"{where} cannot be reached: {before or text}", todo=_TODO)
     return SourceError(f"{where} answers with an error: {text}", todo="aemon tries again")

@@ -30,7 +30,7 @@ from tests.made_results import MadeResults
 from tests.web.api.made_episodes import episode
 from tests.web_security import sha256
 
-EXAMPLES = 6  # of each path, method and mode: about ten seconds in all
+EXAMPLES = 4  # of each path, method and mode: about eight seconds in all
 TOKEN = {"Authorization": "Bearer a token of tests"}
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance,
