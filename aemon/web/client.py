@@ -1,11 +1,15 @@
-"""The client of a request: its name, its scopes, and the monitors it may know."""
+"""The client of a request: its name, scopes and monitors, and the page that sent the request."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from starlette.datastructures import Headers
+
 from aemon.config.web_settings import Permission
+from aemon.operations.installation import Installation
+from aemon.records import Actor
 
 _KEY = "client"
 
@@ -45,6 +49,28 @@ class Client:
     def known(self, monitors: Iterable[str]) -> list[str]:
         """Return those of the monitors that the client may know."""
         return [name for name in monitors if self.knows(name)]
+
+    def part_of(self, whole: Installation, origin: str) -> Installation:
+        """Return the part of an installation that the client may know, for changes by the client.
+
+        Args:
+            whole: the installation.
+            origin: the way of the client's changes, for the audit: api or page.
+        """
+        actor = Actor(who=self.name, origin=origin, address=self.address)
+        return whole.narrowed(self.known(whole.config.monitors), actor)
+
+
+def is_same_origin(headers: Headers) -> bool | None:
+    """Return whether a page of this daemon sent a request; None if no page is known to have sent it.
+
+    Browsers say whether the page is of the same origin, also behind a proxy that changes the host;
+    over plain HTTP, they only name the origin. No page can change these headers.
+    """
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        return None if site == "none" else site == "same-origin"
+    return None if origin is None else origin.partition("://")[2] == headers.get("host")
 
 
 def set_client(scope: Any, client: Client) -> None:

@@ -17,7 +17,7 @@ from aemon.config.web_settings import Permission
 from aemon.errors import ResourceError
 from aemon.logs import Action
 from aemon.web.access import Access
-from aemon.web.client import Client, set_client
+from aemon.web.client import Client, is_same_origin, set_client
 from aemon.web.credentials import CrowdedError, PasswordChecks
 from aemon.web.host_names import HostNames, is_known
 from aemon.web.refusals import is_api, is_page, is_push, refusal, refusal_answer
@@ -155,19 +155,12 @@ def needed_scope(method: str, path: str) -> Permission:
 def check_origin(method: str, headers: Headers) -> None:
     """Check that a change was not sent by a foreign web page, with the credentials of a browser.
 
-    A page can send a form, or a text, to any host, but JSON only to its own host. Browsers say
-    whether the page is of the same origin, also behind a proxy that changes the host; over plain
-    HTTP, they only name the origin.
+    A page can send a form, or a text, to any host, but JSON only to its own host.
 
     Raises:
         HTTPException: the request came from a foreign page, or its body is not JSON.
     """
-    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    if site is not None:
-        own = site in ("same-origin", "none")
-    else:
-        own = origin is None or origin.partition("://")[2] == headers.get("host")
-    if not own:
+    if is_same_origin(headers) is False:
         raise refusal(HTTPStatus.FORBIDDEN, "a page of another origin may not change anything")
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if method != "DELETE" and kind != "application/json":

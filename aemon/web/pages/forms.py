@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from aemon.errors import ConfigError
 from aemon.frame import printable
+from aemon.web.client import is_same_origin
 from aemon.web.pages.page_desk import refused
 
 MOST_BYTES = 20_000
@@ -43,16 +44,8 @@ async def read_form(request: Request) -> dict[str, str]:
 def check_own(headers: Headers) -> None:
     """Check that a page of this daemon sent a request, and no foreign page.
 
-    Browsers say whether the page is of the same origin, also behind a proxy that changes the host.
-    Over plain HTTP, they only name the origin. No page can change these headers.
-
     Raises:
         HTTPException: the request came from elsewhere, or does not say where it came from.
     """
-    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    if site is not None:
-        is_own = site == "same-origin"
-    else:
-        is_own = origin is not None and origin.partition("://")[2] == headers.get("host")
-    if not is_own:
+    if not is_same_origin(headers):
         raise refused(HTTPStatus.FORBIDDEN, "only a form of this page may change something")

@@ -1,12 +1,10 @@
 """The desk of the pages: fills templates in a few threads, within a time limit."""
 
-import asyncio
 import gzip
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 
-import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -17,24 +15,18 @@ from aemon.errors import (
     DetectorError,
     NotFoundError,
     QueryError,
-    ResourceError,
-    SlowQueryError,
     UnknownMonitorError,
     UnknownTopicError,
 )
 from aemon.operations.installation import Installation
 from aemon.operations.status_report import StatusPage
-from aemon.records import Actor
 from aemon.web.accepted_encodings import takes_gzip
-from aemon.web.client import Client, client_of
+from aemon.web.answering import Answering
+from aemon.web.client import client_of
 from aemon.web.pages.page_templates import templates
 from aemon.web.pages.shared_status import SharedStatus
-from aemon.web.worker_threads import in_thread
 
-ANSWER_SECONDS = 30.0  # time limit of an answer, also if the database does not answer at all
-AT_ONCE = 2  # pages that are filled at one time; each has a thread and a connection
-MOST_WAITING = 64  # requests that wait for their turn
-T = TypeVar("T")
+AT_ONCE = 2  # pages that are filled at one time
 
 LEAST_COMPRESSED = 1_000  # bytes; a smaller page is sent as it is
 
@@ -73,8 +65,7 @@ class PageDesk:
         self.installation = installation
         self.status = SharedStatus(status)
         self.diagnose = diagnose
-        self._threads = anyio.CapacityLimiter(AT_ONCE)
-        self._waiting = 0
+        self._answering = Answering(AT_ONCE)
 
     async def page(
         self, request: Request, template: str, contents: Contents, *, shared: bool = False
@@ -88,14 +79,18 @@ class PageDesk:
         path = request.url.path
 
         def filled() -> Response:
-            found = {"may_write": writes, "path": path, **contents(self.part(client))}
+            found = {
+                "may_write": writes,
+                "path": path,
+                **contents(client.part_of(self.installation(), "page")),
+            }
             return html(template, found, small=small)
 
         key = (str(request.url.query), client.monitors, writes, small)
         try:
             if shared:
-                return await self.run(lambda: self.status.made((path, *key), filled))
-            return await self.run(filled)
+                return await self._answering.run(lambda: self.status.made((path, *key), filled))
+            return await self._answering.run(filled)
         except AemonError as error:
             return error_page(error, path)
 
@@ -105,7 +100,7 @@ class PageDesk:
         """Make a change, and send the browser to the page `then`, which shows the change."""
         try:
             client = client_of(request.scope)
-            await self.run(lambda: change(self.part(client)))
+            await self._answering.run(lambda: change(client.part_of(self.installation(), "page")))
         except AemonError as error:
             return error_page(error, request.url.path)
         return RedirectResponse(then, HTTPStatus.SEE_OTHER)
@@ -114,32 +109,6 @@ class PageDesk:
         """Return the status of the daemon, with only the monitors that the client may know."""
         client, status = client_of(request.scope), self.status()
         return status if client.monitors is None else status.narrowed(client.knows)
-
-    def part(self, client: Client) -> Installation:
-        """Return the part of the installation that a client may know, for changes by the client."""
-        whole = self.installation()
-        actor = Actor(who=client.name, origin="page", address=client.address)
-        return whole.narrowed(client.known(whole.config.monitors), actor)
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """Return the result of work in a thread.
-
-        Raises:
-            SlowQueryError: the work takes longer than `ANSWER_SECONDS`.
-            ResourceError: too many requests wait.
-        """
-        if self._waiting >= MOST_WAITING:
-            raise ResourceError("too many requests wait", todo="try again in a second")
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await in_thread(work, self._threads)
-        except TimeoutError:
-            raise SlowQueryError(
-                "this takes too long; the store may hang", todo="try again later, or ask for less"
-            ) from None
-        finally:
-            self._waiting -= 1
 
 
 def may_write(request: Request) -> bool:

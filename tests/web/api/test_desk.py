@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from aemon.errors import SlowQueryError
 from aemon.operations.installation import Installation
-from aemon.web.api import desk as desk_module
+from aemon.web import answering
 
 SLOW = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",
@@ -44,7 +44,7 @@ def test_a_slow_query_is_a_problem_of_the_moment(client, installation, desk, mon
 
 def test_a_store_that_hangs_is_left_after_a_while(client, desk, monkeypatch):
     ends = threading.Event()
-    monkeypatch.setattr(desk_module, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(answering, "ANSWER_SECONDS", 0.05)
     monkeypatch.setattr(desk, "status", ends.wait)
     answer = client.get("/status")
     ends.set()
@@ -52,7 +52,7 @@ def test_a_store_that_hangs_is_left_after_a_while(client, desk, monkeypatch):
 
 
 def test_a_crowd_is_sent_away(client, monkeypatch):
-    monkeypatch.setattr(desk_module, "MOST_WAITING", 0)
+    monkeypatch.setattr(answering, "MOST_WAITING", 0)
     answer = client.get("/episodes")
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:aemon:problem:busy")
 
