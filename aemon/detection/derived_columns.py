@@ -161,7 +161,7 @@ def fit_derivation(frame: Frame, columns: ColumnSettings) -> Derivation | None:
                 f"columns.derived: column {name!r} has no numbers",
                 todo="derive columns from columns of numbers",
             )
-    return replace(found, latest=found.add(frame)[1])
+    return found
 
 
 def with_derived(
@@ -175,15 +175,26 @@ def with_derived(
     return derivation.add(frame, before) if derivation is not None else (frame, Tails())
 
 
+def derive(frame: Frame, columns: ColumnSettings) -> tuple[Frame, Derivation | None]:
+    """Return records with the configured derived columns, and the derivation with its last numbers.
+
+    Raises:
+        FrameError: for the same reasons as `fit_derivation`.
+    """
+    fitted = fit_derivation(frame, columns)
+    if fitted is None:
+        return frame, None
+    frame, latest = fitted.add(frame)
+    return frame, replace(fitted, latest=latest)
+
+
 def derive_in_order(frame: Frame, columns: ColumnSettings) -> tuple[Frame, Derivation | None]:
     """Return training records in the order of time with their derived columns.
 
     Raises:
         FrameError: for the same reasons as `fit_derivation`.
     """
-    frame = in_time_order(frame)
-    derivation = fit_derivation(frame, columns)
-    return with_derived(derivation, frame)[0], derivation
+    return derive(in_time_order(frame), columns)
 
 
 def without_derived(derivation: Derivation | None, frame: Frame) -> Frame:

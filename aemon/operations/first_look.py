@@ -14,7 +14,7 @@ from aemon.config.schema import MonitorSettings
 from aemon.detection.arrays import Times
 from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
 from aemon.detection.autoencoders.sizing import choose_shape
-from aemon.detection.derived_columns import fit_derivation, with_derived
+from aemon.detection.derived_columns import derive
 from aemon.detection.features.columns import named_columns
 from aemon.detection.features.configured import check_quiet
 from aemon.detection.features.feature_fitting import ColumnReport, describe_columns, fit_features
@@ -87,7 +87,7 @@ def look(settings: MonitorSettings) -> FirstLook:
     columns: tuple[ColumnReport, ...] = ()
     if len(frame):
         judged = frame if state is None or not len(state.working) else state.working
-        judged, _ = with_derived(fit_derivation(judged, settings.columns), judged)
+        judged, _ = derive(judged, settings.columns)
         columns = describe_columns(judged, settings.columns)
         check_quiet(settings.quiet, list(named_columns(judged.values).columns))
     refusal = first.refusal or (state.refusal if state is not None else None)
@@ -309,7 +309,7 @@ def _refusal(frame: Frame, settings: MonitorSettings) -> AemonError | None:
     try:
         frame = at_work(frame, fit_operation(frame, settings.columns))
         false_alarm_rate_for(settings.threshold, frame.times)
-        frame, _ = with_derived(fit_derivation(frame, settings.columns), frame)
+        frame, _ = derive(frame, settings.columns)
         features = fit_features(frame, settings.columns)
         kind = KINDS[settings.detector.kind]
         choose_shape(

@@ -12,7 +12,7 @@ from aemon.config.learning_settings import LearningSettings
 from aemon.detection.arrays import Values
 from aemon.detection.autoencoders.kinds.detector_kinds import KINDS
 from aemon.detection.autoencoders.training_set import contiguous_folds
-from aemon.detection.derived_columns import fit_derivation, with_derived
+from aemon.detection.derived_columns import derive
 from aemon.detection.features.feature_fitting import fit_features
 from aemon.detection.learning import train_detector
 from aemon.detection.operation.operation_fitting import at_work, fit_operation
@@ -142,8 +142,7 @@ def tune(
     attempt({})
     if trials[0].refusal:
         raise TrainingError(trials[0].refusal)
-    derivation = fit_derivation(frame, settings.columns)
-    features = fit_features(with_derived(derivation, frame)[0], settings.columns)
+    features = fit_features(derive(frame, settings.columns)[0], settings.columns)
     for step in (_kinds, _steps, _hidden, _noises, _codes):
         base = Tuning(trials=tuple(trials), finished=False).advice.changes
         present = _changed(settings.detector, base)
