@@ -9,9 +9,9 @@ from aemon.operations.installation import Installation
 from aemon.store.lists.score_series import (
     FlaggedPoint,
     Stretch,
+    end_of_scores,
     flagged_points,
     lane_cells,
-    newest_time,
     score_buckets,
 )
 
@@ -187,8 +187,7 @@ def _stretch(installation: Installation, wanted: SeriesWanted) -> Stretch:
     installation.monitors(wanted.monitor)
     until = wanted.until
     if until is None:
-        newest = newest_time(installation.store, wanted.monitor) or installation.clock()
-        until = newest + timedelta(microseconds=1)
+        until = end_of_scores(installation.store, wanted.monitor, installation.clock())
     since = until - USUAL_LENGTH if wanted.since is None else wanted.since
     if since >= until:
         raise QueryError(

@@ -1,7 +1,7 @@
 """The contents of a report: one monitor in one period, from the results database alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from aemon.store.lists.period_counts import (
     scored_between,
     verdict_counts,
 )
-from aemon.store.lists.score_series import Stretch
+from aemon.store.lists.score_series import Stretch, end_of_scores, first_time
 
 if TYPE_CHECKING:
     from aemon.store.episode_queries import EpisodeSummary
@@ -173,6 +173,7 @@ def make_report(
             f"the period begins at {since.isoformat()} and ends at {until.isoformat()}",
             todo="give an end after the beginning",
         )
+    installation.monitors(monitor)
     wanted = _wanted(installation, monitor, since, until)
     series = score_series(installation, wanted)
     period = Stretch(monitor=monitor, since=series.since, until=series.until)
@@ -212,14 +213,12 @@ def _wanted(
     """Return the request for the scores of the period, which also finds the end of the period."""
     if since is not None:
         return SeriesWanted(monitor=monitor, since=since, until=until, points=POINTS)
-    if until is None:
-        until = score_series(installation, SeriesWanted(monitor=monitor, points=2)).until
-    week = SeriesWanted(monitor=monitor, since=until - USUAL_PERIOD, until=until, points=POINTS)
-    times = score_series(installation, replace(week, points=2)).times
-    if not times:
-        return week
-    first = datetime.fromtimestamp(times[0], until.tzinfo)
-    return replace(week, since=min(first, until - timedelta(seconds=1)))
+    store = installation.store
+    until = until or end_of_scores(store, monitor, installation.clock())
+    week = Stretch(monitor=monitor, since=until - USUAL_PERIOD, until=until)
+    first = first_time(store, week) or week.since
+    begin = min(first, until - timedelta(seconds=1))
+    return SeriesWanted(monitor=monitor, since=begin, until=until, points=POINTS)
 
 
 def _promise(detectors: Sequence[JudgingDetector]) -> Promise:

@@ -112,17 +112,14 @@ def _end_of(newest: datetime | None, span: timedelta, now: datetime) -> datetime
     return now if newest is None or newest > now - span else newest + timedelta(seconds=1)
 
 
-def entity_lanes(
-    installation: Installation, name: str, span: timedelta, until: datetime | None = None
-) -> tuple[EntityLane, ...]:
+def entity_lanes(installation: Installation, name: str, span: timedelta) -> tuple[EntityLane, ...]:
     """Return a lane for each entity, those with large exceedances first.
 
     Raises:
         UnknownMonitorError: there is no such monitor.
         NoResultsError: there are no results yet.
     """
-    if until is None:
-        until = _end_of(newest_time(installation.store, name), span, installation.clock())
+    until = _end_of(newest_time(installation.store, name), span, installation.clock())
     wanted = SeriesWanted(monitor=name, since=until - span, until=until, points=PIECES)
     found = []
     for lane in score_lanes(installation, wanted, MOST_LANES).lanes:

@@ -5,7 +5,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from aemon.store.lists.score_series import Stretch
+from aemon.records import Verdict
+from aemon.store.lists.score_series import Stretch, count_where
 from aemon.store.schema.tables import (
     detectors,
     drifts,
@@ -82,7 +83,7 @@ def verdict_counts(store: Store, stretch: Stretch) -> list[VerdictCount]:
         sa.select(
             scores.c.verdict,
             count,
-            sa.func.sum(sa.case((scores.c.late, 1), else_=0)).label("late"),
+            count_where(scores.c.late).label("late"),
             sa.func.avg(scores.c.imputed_share).label("imputed_share"),
         )
         .where(*stretch.conditions())
@@ -99,13 +100,12 @@ def judging_detectors(store: Store, stretch: Stretch) -> list[JudgingDetector]:
     Raises:
         StoreError: the database fails.
     """
-    flagged = sa.func.sum(sa.case((scores.c.verdict == "anomaly", 1), else_=0))
     judged = (
         sa.select(
             scores.c.detector_id,
             sa.func.max(thresholds.c.false_alarm_rate).label("rate"),
             sa.func.count(scores.c.score).label("judged"),
-            flagged.label("flagged"),
+            count_where(scores.c.verdict == Verdict.ANOMALY.value).label("flagged"),
         )
         .join(thresholds, thresholds.c.id == scores.c.threshold_id)
         .where(*stretch.conditions(), scores.c.score.is_not(None))

@@ -4,7 +4,7 @@ The database forms the buckets, so that a year of scores needs no more memory th
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -94,8 +94,8 @@ def score_buckets(store: Store, stretch: Stretch, buckets: int) -> list[ScoreBuc
         sa.select(
             sa.func.min(own.event_time).label("time"),
             sa.func.count().label("records"),
-            _count(own.verdict == Verdict.ANOMALY.value).label("flagged"),
-            _count(own.verdict == Verdict.SUPPRESSED.value).label("suppressed"),
+            count_where(own.verdict == Verdict.ANOMALY.value).label("flagged"),
+            count_where(own.verdict == Verdict.SUPPRESSED.value).label("suppressed"),
             sa.func.min(own.score).label("score_min"),
             sa.func.max(own.score).label("score_max"),
             sa.func.min(threshold).label("threshold_min"),
@@ -136,7 +136,8 @@ def bucket_number(store: Store, since: datetime, seconds: float) -> sa.ColumnEle
     return sa.cast(sa.func.floor(passed / seconds), sa.Integer)
 
 
-def _count(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+def count_where(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    """Return the number of rows that meet a condition, as an expression of an aggregate query."""
     return sa.func.sum(sa.case((condition, 1), else_=0))
 
 
@@ -202,6 +203,27 @@ def flagged_points(
     return found
 
 
+def first_time(store: Store, stretch: Stretch) -> datetime | None:
+    """Return the event time of the first record of a stretch; None without records.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    query = sa.select(sa.func.min(scores.c.event_time)).where(*stretch.conditions())
+    with store.reading() as connection:
+        time: datetime | None = connection.execute(query).scalar()
+    return time
+
+
+def end_of_scores(store: Store, monitor: str, now: datetime) -> datetime:
+    """Return the time just after a monitor's newest judged record; without one, after `now`.
+
+    Raises:
+        StoreError: the database fails.
+    """
+    return (newest_time(store, monitor) or now) + timedelta(microseconds=1)
+
+
 def newest_time(store: Store, monitor: str) -> datetime | None:
     """Return the event time of a monitor's newest judged record; None without judged records.
 
@@ -252,7 +274,7 @@ def lane_cells(store: Store, stretch: Stretch, buckets: int, limit: int) -> list
             own.entity,
             number.label("bucket"),
             sa.func.count().label("records"),
-            _count(own.verdict == Verdict.ANOMALY.value).label("flagged"),
+            count_where(own.verdict == Verdict.ANOMALY.value).label("flagged"),
             sa.func.max(own.exceedance).label("exceedance_max"),
         )
         .where(*conditions, own.entity.in_(chosen))
